@@ -1,0 +1,122 @@
+"""What a long read tells while it runs."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from airbyte_cdk.models import (
+    AirbyteEstimateTraceMessage,
+    AirbyteMessage,
+    AirbyteTraceMessage,
+    EstimateType,
+    TraceType,
+    Type,
+)
+
+from source_kustomer.client import Client
+from source_kustomer.pagination import Walk
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+_BETWEEN_LINES = 60.0
+
+logger = logging.getLogger("airbyte.source_kustomer")
+
+
+class Progress:
+    """Tells how the read of one list goes: an estimate, a line a minute, and a line at its end."""
+
+    def __init__(self, stream: str, client: Client) -> None:
+        self._stream = stream
+        self._client = client
+        self._began = self._told = time.monotonic()
+        self._records = 0
+        self._before = (
+            client.traffic.requests,
+            client.traffic.retries,
+            client.traffic.received_bytes,
+            client.budget.waited,
+        )
+        self._bar: Bar | None = None
+
+    def of_page(self, walk: Walk, records: int) -> Iterable[AirbyteMessage]:
+        """Take in a page; the first one may bring an estimate for the platform."""
+        self._records += records
+        now, total = time.monotonic(), walk.position.total
+        if walk.pages == 1 and not walk.finished:
+            self._show_bar(total)
+            if total is not None:
+                yield self._estimate(total)
+                pages = -(-max(0, total - walk.position.records) // walk.position.size)
+                minutes = pages / max(1, self._client.budget.requests_a_minute)
+                logger.info(
+                    "%s: about %s records; %s pages to come take at least %s within the rate limit.",
+                    self._stream,
+                    f"{total:,}",
+                    f"{pages:,}",
+                    _duration(60 * minutes),
+                )
+        elif now - self._told >= _BETWEEN_LINES:
+            self._told = now
+            logger.info("%s: %s.", self._stream, self._so_far(walk, total))
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], advance=records)
+
+    def finish(self, walk: Walk) -> None:
+        """Tell what the whole list took."""
+        if self._bar:
+            self._bar.stop()
+        seconds = time.monotonic() - self._began
+        requests, retries, received, waited = self._before
+        traffic = self._client.traffic
+        logger.info(
+            "%s: %s records on %s pages in %s: %s requests, %d retries, %.0f s waited for the rate "
+            "limit, %.1f MB, %s records a second.",
+            self._stream,
+            f"{self._records:,}",
+            f"{walk.pages:,}",
+            _duration(seconds),
+            f"{traffic.requests - requests:,}",
+            traffic.retries - retries,
+            self._client.budget.waited - waited,
+            (traffic.received_bytes - received) / 1e6,
+            f"{self._records / max(seconds, 1e-3):,.0f}",
+        )
+
+    def _so_far(self, walk: Walk, total: int | None) -> str:
+        seconds = time.monotonic() - self._began
+        told = f"{self._records:,} records on {walk.pages:,} pages in {_duration(seconds)}"
+        left = (total or 0) - walk.position.records
+        if self._records == 0 or left <= 0:
+            return told
+        return f"{told}, about {_duration(left * seconds / self._records)} to go at this pace"
+
+    def _estimate(self, total: int) -> AirbyteMessage:
+        estimate = AirbyteEstimateTraceMessage(
+            name=self._stream, type=EstimateType.STREAM, row_estimate=total
+        )
+        trace = AirbyteTraceMessage(
+            type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate
+        )
+        return AirbyteMessage(Type.TRACE, trace=trace)
+
+    def _show_bar(self, total: int | None) -> None:
+        # In Airbyte the log stays plain.
+        if not (sys.__stderr__ and sys.__stderr__.isatty()):
+            return
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import Progress as Bar  # noqa: PLC0415
+
+        self._bar = Bar(console=Console(file=sys.__stderr__), transient=True)
+        self._bar.add_task(self._stream, total=total)
+        self._bar.start()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

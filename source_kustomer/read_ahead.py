@@ -1,0 +1,100 @@
+"""The next pages are fetched while this one is handed over, and handed over in order."""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from source_kustomer.client import Answer
+
+# Enough to hide an answer time of half a second at the pace of Kustomer's largest plan, and no
+# more connections than a browser or two would open.
+MOST_AHEAD = 24
+
+# Pages that wait to be handed over are held in memory: at most so many bytes.
+_MOST_BYTES_AHEAD = 64 * 1024 * 1024
+
+# Of a list's requests, at most this share may be for pages that turn out not to exist.
+MOST_WASTED = 0.05
+
+# More at once helps until answers get slower; below this many seconds it cannot matter.
+_SLOWED = 2.0
+_FAST_ANSWER = 0.05
+
+
+@dataclass
+class _Fetch:
+    answer: Future[Answer]
+    sure: bool
+
+
+class ReadAhead:
+    """Fetches the pages of one list ahead, on threads, as many as have been worth it so far."""
+
+    def __init__(self, fetch: Callable[[str, Callable[[], bool]], Answer]) -> None:
+        self._fetch = fetch
+        self._running: dict[str, _Fetch] = {}
+        self._most = 1
+        self._requests = 0
+        self._fastest = float("inf")
+        self._largest = 1
+        self._closed = False
+
+    def take(self, url: str) -> Answer | None:
+        """Return the page if it was fetched ahead and arrived whole, None if it must be asked for."""
+        fetch = self._running.pop(url, None)
+        if fetch is None:
+            self._requests += 1
+            return None
+        waited = not fetch.answer.done()
+        try:
+            answer = fetch.answer.result()
+        except Exception:  # noqa: BLE001
+            # Asked for again, it either arrives or fails where failures are decided about.
+            answer = None
+        if answer is None or not answer.ok:
+            self._most = 1
+            return None
+        self._adapt(answer, waited=waited)
+        return answer
+
+    def plan(self, following: Iterable[tuple[str, bool]]) -> None:
+        """Fetch what follows, in order, each with whether it is sure to exist."""
+        guesses = 0
+        for place, (url, sure) in enumerate(following):
+            guesses += not sure
+            if place >= self._most or guesses > MOST_WASTED * (self._requests + 1):
+                return
+            if url in self._running:
+                self._running[url].sure = sure
+            else:
+                self._start(url, sure=sure)
+
+    def close(self) -> None:
+        """Give up what was not taken; requests that have not left do not leave any more."""
+        self._closed = True
+        self._running.clear()
+
+    def _adapt(self, answer: Answer, *, waited: bool) -> None:
+        took = answer.arrived_at - answer.asked_at
+        self._fastest = min(self._fastest, took)
+        self._largest = max(self._largest, len(answer.content))
+        if took > max(_FAST_ANSWER, _SLOWED * self._fastest):
+            self._most = max(1, self._most - 1)
+        elif waited:
+            self._most = min(2 * self._most, MOST_AHEAD)
+        self._most = max(1, min(self._most, _MOST_BYTES_AHEAD // self._largest))
+
+    def _start(self, url: str, *, sure: bool) -> None:
+        answer: Future[Answer] = Future()
+
+        def fetch() -> None:
+            try:
+                answer.set_result(self._fetch(url, lambda: not self._closed))
+            except Exception as e:  # noqa: BLE001
+                answer.set_exception(e)
+
+        self._requests += 1
+        self._running[url] = _Fetch(answer, sure)
+        # A daemon, because a process that ends must not wait for an answer that hangs.
+        threading.Thread(target=fetch, name="read-ahead", daemon=True).start()

@@ -1,0 +1,215 @@
+"""A JSON:API resource becomes a flat record that fits its stream's schema, and loses nothing."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+Value = Any
+Convert = Callable[[Value], Value]
+
+CUSTOM_PREFIX = "custom_"
+
+# What every list has beside its attributes; an attribute of the same name is kept aside.
+_OWN_COLUMNS = frozenset(
+    {"id", "type", "relationships", "links", "additionalAttributes", "additionalMembers"}
+)
+_MEMBERS = frozenset({"id", "type", "attributes", "relationships", "links"})
+
+# Databases keep whole numbers in 64 bits.
+_LARGEST_INTEGER = 2**63 - 1
+
+_NUMERAL = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
+_DATE_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+_ITSELF = re.compile(r"/v1/[^/?#]+/([^/?#]+)")
+
+
+def text(value: Value) -> str | None:
+    """Return text as it is, a number or a boolean as text, None for all else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else None
+
+
+def date_time(value: Value) -> str | None:
+    """Return an RFC 3339 date-time as it is, None for all else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        # The usual form, ISO 8601 in UTC, checked by the fastest means there is.
+        if len(value) == 24 and value[10] == "T" and value[23] == "Z":  # noqa: PLR2004
+            datetime.fromisoformat(value[:23])
+            return value
+        match = _DATE_TIME.fullmatch(value)
+        if not match:
+            return None
+        offset = match[4].upper().replace("Z", "+00:00")
+        datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}")
+    except ValueError:
+        return None
+    return value
+
+
+def integer(value: Value) -> int | None:
+    """Return a whole number of at most 64 bits, also from a float or text; None for all else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    elif isinstance(value, str) and _NUMERAL.fullmatch(value):
+        value = int(value)
+    return value if isinstance(value, int) and abs(value) <= _LARGEST_INTEGER else None
+
+
+def number(value: Value) -> float | int | None:
+    """Return a number, also from text; None for all else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return float(value)
+    return value if isinstance(value, int | float) else None
+
+
+def boolean(value: Value) -> bool | None:
+    """Return a boolean, also from its JSON text; None for all else."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return value if isinstance(value, bool) else None
+
+
+def json_object(value: Value) -> dict[str, Any] | None:
+    """Return an object as it is, None for all else."""
+    return value if isinstance(value, dict) else None
+
+
+def array_of(item: Convert | None) -> Convert:
+    """Make a conversion that returns an array whose items all convert, None for all else."""
+
+    def array(value: Value) -> list[Any] | None:
+        if not isinstance(value, list):
+            return None
+        if item is None:
+            return value
+        items = [None if i is None else item(i) for i in value]
+        lost = any(new is None and old is not None for new, old in zip(items, value, strict=True))
+        return None if lost else items
+
+    return array
+
+
+_BY_TYPE: Mapping[str, Convert] = {
+    "string": text,
+    "integer": integer,
+    "number": number,
+    "boolean": boolean,
+    "object": json_object,
+}
+
+
+def conversion(column: Mapping[str, Any]) -> Convert:
+    """Return the conversion for a column's JSON schema; one without a single type takes all."""
+    named = column.get("type")
+    types = [named] if isinstance(named, str) else [t for t in named or [] if t != "null"]
+    if len(types) != 1:
+        return lambda value: value
+    if types[0] == "array":
+        items = column.get("items")
+        return array_of(conversion(items) if isinstance(items, Mapping) and items else None)
+    if types[0] == "string" and column.get("format") == "date-time":
+        return date_time
+    return _BY_TYPE.get(types[0], lambda value: value)
+
+
+class Flattener:
+    """Makes flat records of one stream's resources; `columns` are its schema's properties."""
+
+    def __init__(self, columns: Mapping[str, Mapping[str, Any]], to_one: Iterable[str]) -> None:
+        self._foreign_keys = {name: f"{name}Id" for name in to_one}
+        not_attributes = _OWN_COLUMNS | set(self._foreign_keys.values())
+        self._conversions: dict[str, Convert] = {}
+        self._custom: dict[str, tuple[str, Convert]] = {}
+        for name, column in columns.items():
+            if name.startswith(CUSTOM_PREFIX):
+                self._custom[name.removeprefix(CUSTOM_PREFIX)] = (name, conversion(column))
+            elif name not in not_attributes:
+                self._conversions[name] = conversion(column)
+        # Most values have just their column's type and need no conversion.
+        exact = {text: str, boolean: bool, json_object: dict}
+        self._exact = {
+            name: exact[convert] for name, convert in self._conversions.items() if convert in exact
+        }
+
+    def __call__(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the flat record; what has no column, or does not fit it, is kept aside."""
+        record: dict[str, Any] = {"id": str(resource["id"]), "type": text(resource.get("type"))}
+        aside: dict[str, Any] = {}
+        members: dict[str, Any] = {}
+
+        attributes = resource.get("attributes")
+        if isinstance(attributes, dict):
+            exact, conversions = self._exact, self._conversions
+            for name, value in attributes.items():
+                if exact.get(name) is type(value):
+                    record[name] = value
+                elif name in conversions:
+                    record[name] = None
+                    if value is not None:
+                        fitting = record[name] = conversions[name](value)
+                        if fitting is None:
+                            aside[name] = value
+                else:
+                    aside[name] = value
+            custom = record.get("custom")
+            if custom and self._custom:
+                columns = self._custom
+                for name, value in custom.items():
+                    if name in columns:
+                        column, convert = columns[name]
+                        record[column] = None if value is None else convert(value)
+        elif attributes is not None:
+            members["attributes"] = attributes
+
+        relationships = resource.get("relationships")
+        if isinstance(relationships, dict):
+            record["relationships"] = relationships
+            for name, column in self._foreign_keys.items():
+                if name in relationships:
+                    record[column] = _related_id(relationships[name])
+        elif relationships is not None:
+            members["relationships"] = relationships
+
+        links = resource.get("links")
+        if isinstance(links, dict):
+            record["links"] = links
+        elif links is not None:
+            members["links"] = links
+
+        if aside:
+            record["additionalAttributes"] = aside
+        if not resource.keys() <= _MEMBERS:
+            members |= {name: resource[name] for name in resource.keys() - _MEMBERS}
+        if members:
+            record["additionalMembers"] = members
+        return record
+
+
+def _related_id(relationship: Value) -> str | None:
+    """Return the id that a to-one relationship names, by its data or else by its link."""
+    if not isinstance(relationship, dict):
+        return None
+    data = relationship.get("data")
+    if isinstance(data, dict):
+        return text(data.get("id"))
+    if data is None and "data" not in relationship:
+        links = relationship.get("links")
+        link = links.get("self") if isinstance(links, dict) else None
+        itself = _ITSELF.fullmatch(link) if isinstance(link, str) else None
+        return itself[1] if itself else None
+    return None

@@ -1,0 +1,112 @@
+"""The console script: the CDK's entrypoint, with every failure as a message of the protocol."""
+
+import argparse
+import gc
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.logger import PRINT_BUFFER
+from airbyte_cdk.models import ConnectorSpecification, FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from typing_extensions import override
+
+from source_kustomer.source import SourceKustomer, parsed
+
+# A page's records are many small objects without cycles: looking for cycles after every 700
+# allocations, as Python does by itself, costs a tenth of a read.
+_ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
+
+
+class _Entrypoint(AirbyteEntrypoint):
+    @staticmethod
+    @override
+    def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
+        # The CDK's own check by JSON schema quotes a mistyped value, which can be the key.
+        parsed(config)
+
+
+def main() -> None:
+    """Run one command of the Airbyte protocol; exits with 1 if it failed."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Write the messages of one command to stdout and return the exit code."""
+    source = SourceKustomer()
+    entrypoint = _Entrypoint(source)
+    command = AirbyteEntrypoint.parse_args(arguments or ["--help"])
+    logging.getLogger().handlers[0].addFilter(_without_traceback)
+    gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
+    last = ""
+    try:
+        with PRINT_BUFFER:
+            try:
+                for last in _messages(source, entrypoint, command):
+                    PRINT_BUFFER.write(f"{last}\n")
+            except Exception as e:  # noqa: BLE001
+                failure = _traced(e)
+                message = failure.as_sanitized_airbyte_message()
+                # A failed check has written it already.
+                if not last.startswith('{"type":"TRACE"'):
+                    line = AirbyteEntrypoint.airbyte_message_to_string(message)
+                    PRINT_BUFFER.write(f"{line}\n")
+                return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the messages has gone; Python would complain once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _messages(
+    source: SourceKustomer, entrypoint: AirbyteEntrypoint, command: argparse.Namespace
+) -> Iterator[str]:
+    for option, read in (
+        ("config", source.read_config),
+        ("catalog", source.read_catalog),
+        ("state", source.read_state),
+    ):
+        path = getattr(command, option, None)
+        if path is not None:
+            try:
+                read(path)
+            except Exception as e:
+                raise _unreadable(option, path, e) from None
+    yield from entrypoint.run(command)
+
+
+def _unreadable(option: str, path: str, error: Exception) -> AirbyteTracedException:
+    if isinstance(error, OSError):
+        why = f"cannot be opened ({error.strerror})"
+    elif isinstance(error, UnicodeDecodeError) or "Could not read json" in str(error):
+        why = "is not JSON"
+    else:
+        why = f"is JSON but not an Airbyte {'configuration' if option == 'config' else option}"
+    return AirbyteTracedException(
+        internal_message=f"unreadable_{option}",
+        message=f"The file {path} given as --{option} {why}: correct the file or the path.",
+        failure_type=FailureType.config_error,
+    )
+
+
+def _traced(error: Exception) -> AirbyteTracedException:
+    if isinstance(error, AirbyteTracedException):
+        return error
+    return AirbyteTracedException.from_exception(
+        error,
+        message="The connector failed in a way that it does not know: please report this, with the "
+        "log, to its maintainers.",
+        failure_type=FailureType.system_error,
+    )
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Keep tracebacks out of the log that users read; the trace message has them."""
+    record.exc_info = record.exc_text = None
+    return True
