@@ -153,6 +153,10 @@ def page_query(page: int, size: int) -> str:
     return urlencode({"page": page, "pageSize": size})
 
 
+def _page_size(query: str | None) -> int | None:
+    return _number(dict(parse_qsl(query or "")).get("pageSize"))
+
+
 @dataclass(frozen=True)
 class _Number:
     """A query that asks for a page by its number, and all else that it asks for."""
@@ -204,7 +208,8 @@ class Position:
             raise InvalidStateError
         for name, value in state.items():
             is_query = name in {"last", "next"} and isinstance(value, str) and _usable_query(value)
-            if not is_query and (_number(value) != value or name in {"last", "next"}):
+            is_count = name not in {"last", "next"} and value is not None
+            if not is_query and not (is_count and _number(value) == value):
                 raise InvalidStateError
         position = cls(**{"next": None, **state})
         gap = (position.gap_start, position.gap_end, position.gap_total)
@@ -308,6 +313,9 @@ class Walk:
             self.position = self._go_on(page, asked, overlapped=overlapped)
             self._arrived_at = arrived_at
         self.pages += 1
+        self._last_page = page.total_pages
+        if page.total is not None and page.total_pages is None:
+            self._last_page = -(-page.total // self.position.size)
         return [resource for resource in page.resources if self._is_new(str(resource["id"]))]
 
     def _is_new(self, identifier: str) -> bool:
@@ -322,8 +330,7 @@ class Walk:
     def _go_on(self, page: Page, asked: _Number | None, *, overlapped: bool) -> Position:
         now = self.position
         query, count = self.query, len(page.resources)
-        size = page.size or (max(now.size, count) if now.last or not page.next else count)
-        size = max(1, size or now.size)
+        size = page.size or _page_size(page.next) or max(now.size, count)
         self._check_next(query, asked, page.next)
         if count == 0 and page.next is not None:
             self._empty_pages += 1
@@ -335,10 +342,6 @@ class Walk:
         end = asked.page * size if asked else records
         if page.next is None:
             self._check_end(page, full=count >= size, records=records, end=end)
-        if page.total is not None:
-            self._last_page = page.total_pages or -(-page.total // size)
-        else:
-            self._last_page = page.total_pages
         gap = self._gap(page, asked, size, overlapped=overlapped)
         if gap:
             self._rereads_left = _MOST_REREADS + (gap["gap_end"] - gap["gap_start"]) // size
