@@ -1,0 +1,13 @@
+-- Which customers never had a conversation, newest first?
+SELECT
+    customers.id,
+    coalesce(customers.name, customers.displayName) AS customer,
+    customers.createdAt,
+    customers.lastSeenAt
+FROM customers
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM conversations
+    WHERE conversations.customerId = customers.id
+)
+ORDER BY customers.createdAt DESC NULLS LAST, customers.id;
