@@ -132,9 +132,15 @@ class Client:
         """The host that is asked, as a user may read it."""
         return urlsplit(self.base_url).netloc
 
-    def spelled(self, url: str) -> str:
-        """Return the URL as it will be sent."""
-        return self._session.prepare_request(requests.Request("GET", url)).url or url
+    @cached_property
+    def _request(self) -> requests.PreparedRequest:
+        """What all requests have in common; preparing one takes requests half a millisecond."""
+        return self._session.prepare_request(requests.Request("GET", self.base_url))
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        """Proxies and certificates, as the environment of the process names them."""
+        return {**self._session.merge_environment_settings(self.base_url, {}, True, None, None)}
 
     def send(
         self,
@@ -146,16 +152,14 @@ class Client:
 
         Raises what requests and urllib3 raise, and `CancelledError` if it did not leave.
         """
-        request = self._session.prepare_request(requests.Request("GET", url))
-        settings: dict[str, Any] = {
-            **self._session.merge_environment_settings(url, {}, True, None, None)
-        }
+        request = self._request.copy()
+        request.prepare_url(url, None)
         timeout = (min(_CONNECT_TIMEOUT, read_timeout), read_timeout)
         with self.budget.request(wanted) as ticket:
             asked_at = time.monotonic()
             with self._lock:
                 self.traffic.requests += 1
-            answer = self._session.get_adapter(url).send(request, timeout=timeout, **settings)
+            answer = self._session.get_adapter(url).send(request, timeout=timeout, **self._settings)
             assert isinstance(answer, Answer)  # noqa: S101
             try:
                 self._read_body(answer, asked_at + min(_ANSWER_TIMEOUT, 4 * read_timeout))

@@ -156,7 +156,7 @@ class KustomerStream(HttpStream):
 
     def _url(self, query: str) -> str:
         url = f"{self.url_base}{self.name}"
-        return self._client.spelled(f"{url}?{query}") if query else url
+        return f"{url}?{query}" if query else url
 
     def _failure(self, error: ListError) -> Failure:
         return failure(error.fault.value, host=self._client.host, stream=self.name, **error.details)
