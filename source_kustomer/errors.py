@@ -3,6 +3,7 @@
 `CAUSES` is the one place that decides; the first row that recognizes an outcome applies.
 """
 
+import http.client
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -248,6 +249,7 @@ CAUSES: Final = (
         or o.raised(
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
+            http.client.IncompleteRead,
             urllib3.exceptions.IncompleteRead,
             urllib3.exceptions.DecodeError,
             urllib3.exceptions.InvalidChunkLength,
@@ -266,6 +268,15 @@ CAUSES: Final = (
         "the certificates (a company's proxy may need its own) where the connector runs.",
     ),
     Cause(
+        "connection_refused",
+        "a connection that is refused",
+        lambda o: o.raised(ConnectionRefusedError),
+        Action.RETRY,
+        TRANSIENT,
+        "{host} refuses connections: check that a firewall lets the connector through, and run it "
+        "again later.",
+    ),
+    Cause(
         "timeout",
         "no connection, or no complete answer, in time",
         lambda o: o.raised(
@@ -275,15 +286,6 @@ CAUSES: Final = (
         TRANSIENT,
         "{host} did not answer in time, again and again: check the network where the connector "
         "runs, and run it again later.",
-    ),
-    Cause(
-        "connection_refused",
-        "a connection that is refused",
-        lambda o: o.raised(ConnectionRefusedError),
-        Action.RETRY,
-        TRANSIENT,
-        "{host} refuses connections: check that a firewall lets the connector through, and run it "
-        "again later.",
     ),
     Cause(
         "connection_lost",

@@ -50,6 +50,7 @@ class KustomerStream(HttpStream):
         self._progress: Progress
         self._flatten: Flattener
         self._resuming: bool
+        self._configured: dict[str, Any] | None = None
         self._ahead = ReadAhead(client.send)
         self._start_at(None)
 
@@ -129,6 +130,16 @@ class KustomerStream(HttpStream):
         sample_url = self._url(page_query(1, self.largest_page))
         columns = custom_columns(self._client, self.name, self.role, self.metadata, sample_url)
         return {**schema, "properties": {**schema["properties"], **columns}}
+
+    @property
+    @override
+    def configured_json_schema(self) -> dict[str, Any] | None:
+        return self._configured
+
+    @configured_json_schema.setter
+    def configured_json_schema(self, json_schema: dict[str, Any]) -> None:
+        # The CDK would hold it against the schema of today, and so ask for the metadata again.
+        self._configured = json_schema
 
     def _schema(self) -> Mapping[str, Any]:
         return ResourceSchemaLoader("source_kustomer").get_schema(self.name)

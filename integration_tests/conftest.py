@@ -1,0 +1,31 @@
+"""What the integration tests share: a sandbox, and the connector that reads it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from integration_tests.connector import Connector
+from sandbox import Sandbox
+
+NewSandbox = Callable[..., Sandbox]
+
+
+@pytest.fixture
+def new_sandbox() -> Iterator[NewSandbox]:
+    """Start sandboxes that stop with the test."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(Sandbox(**options))
+
+
+@pytest.fixture
+def sandbox(new_sandbox: NewSandbox) -> Sandbox:
+    """A small organization."""
+    return new_sandbox(customers=950, conversations=250)
+
+
+@pytest.fixture
+def connector(tmp_path: Path, sandbox: Sandbox) -> Connector:
+    """The connector with a key for the sandbox that may read all."""
+    return Connector(tmp_path, sandbox.url, sandbox.key)

@@ -1,0 +1,376 @@
+"""Every row of the table of failures, through the real entrypoint, over a real socket."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from integration_tests.connector import Connector, Result
+from sandbox import EVERY_ROLE, LISTS, ROLES, Reply, Request, Sandbox
+from source_kustomer.errors import CAUSES
+
+HTML = Reply(503, "<!DOCTYPE html><html>We'll be back</html>", {"Content-Type": "text/html"})
+PAGE = '{"data": [], "meta": {"page": 1}, "links": {"next": null}}'
+FULL = [{"id": f"t{n}"} for n in range(100)]
+PROBE = "/v1/auth/tokens/current"
+
+
+def always(reply: Reply, *paths: str) -> Callable[[Sandbox], None]:
+    """Answer every request, or those of these paths, in the same way."""
+
+    def prepare(sandbox: Sandbox) -> None:
+        sandbox.before(lambda r: reply if not paths or r.path in paths else None)
+
+    return prepare
+
+
+def documents(document: Any) -> Callable[[Sandbox], None]:
+    return always(Reply(body=document), *(f"/v1/{name}" for name in LISTS))
+
+
+def error(status: int, text: str, **headers: str) -> Reply:
+    return Reply(status, {"errors": [{"code": "x", "message": text, "meta": {}}]}, headers)
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a cause is brought about, and what the user reads of it."""
+
+    cause: str
+    words: str
+    prepare: Callable[[Sandbox], None] = lambda _: None
+    key: dict[str, Any] | None = None
+    url: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    in_check: str | None = None
+
+
+def closed_port() -> int:
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return int(it.getsockname()[1])
+
+
+CASES = {
+    "refused key": Case("refused_key", "does not accept the API key", key={}),
+    "refused key in the short form": Case(
+        "refused_key", "does not accept", always(error(401, "Unauthorized"))
+    ),
+    "expired key": Case("expired_key", "has expired", key={"expired": True}),
+    "expired key that only the probe tells of": Case(
+        "expired_key",
+        "has expired",
+        lambda s: (
+            always(error(401, "Unauthorized"), "/v1/tags")(s),
+            always(error(401, "Expired token"), PROBE)(s),
+        )[0],
+    ),
+    "key of another region": Case("other_region", "another Kustomer region", key={"other_region": True}),
+    "missing role as 403": Case(
+        "missing_role", "org.permission.tag.read", key={"roles": ("none",), "missing_role_status": 403}
+    ),
+    "missing role as 401": Case(
+        "missing_role", "org.permission.tag.read", key={"roles": ("none",), "missing_role_status": 401}
+    ),
+    "IP restriction": Case("ip_restricted", "IP restriction", key={"ip_restricted": True}),
+    "unknown organization by 404": Case(
+        "unknown_organization", "knows no organization 'acme'", always(error(404, "Not found"))
+    ),
+    "unknown organization by DNS": Case(
+        "unknown_organization", "knows no organization 'acme'", url="https://acme.kustomer.invalid"
+    ),
+    "list that is not there": Case(
+        "unavailable_list",
+        "does not offer",
+        always(error(404, "Not found"), *(f"/v1/{name}" for name in LISTS)),
+    ),
+    "rate limit that does not end": Case(
+        "rate_limit", "rate limit", always(error(429, "Too many", **{"Retry-After": "3600"}))
+    ),
+    "server failure": Case("server_failure", "status 500", always(error(500, "Oops"))),
+    "server failure without a body": Case("server_failure", "status 502", always(Reply(502))),
+    "maintenance page": Case("maintenance_page", "web page", always(HTML)),
+    "HTML with status 200": Case("maintenance_page", "web page", always(replace(HTML, status=200))),
+    "truncated body": Case("broken_body", "cut off", always(Reply(body=PAGE, truncate_at=20))),
+    "truncated chunk": Case("broken_body", "cut off", always(Reply(body=PAGE, chunked_cut=True))),
+    "body that is not JSON": Case("broken_body", "not JSON", always(Reply(body='{"data": ['))),
+    "empty body": Case("broken_body", "not JSON", always(Reply())),
+    "body that is not the gzip it says": Case(
+        "broken_body", "not JSON", always(Reply(body=PAGE, headers={"Content-Encoding": "gzip"}))
+    ),
+    "JSON that is no list": Case("not_a_list", "not a list", documents({"data": {"id": "1"}})),
+    "data that is null": Case("not_a_list", "not a list", documents({"data": None})),
+    "JSON that is null": Case("not_a_list", "not a list", documents("null")),
+    "redirect": Case(
+        "redirect", "redirects", always(Reply(302, "", {"Location": "https://evil.example/"}))
+    ),
+    "answer that hangs": Case("timeout", "did not answer in time", always(Reply(hang=100))),
+    "answer that trickles": Case(
+        "timeout", "did not answer in time", always(Reply(body=PAGE * 40, drip=0.2))
+    ),
+    "connection reset": Case("connection_lost", "was lost", always(Reply(reset=True))),
+    "connection refused": Case(
+        "connection_refused", "refuses connections", url=f"http://127.0.0.1:{closed_port()}"
+    ),
+    "proxy that refuses": Case(
+        "proxy",
+        "The proxy",
+        environment={"HTTP_PROXY": f"http://127.0.0.1:{closed_port()}", "NO_PROXY": ""},
+    ),
+    "proxy that wants a password": Case("proxy", "The proxy", always(Reply(407))),
+    "rejected request": Case(
+        "rejected_request", "status 400. please"[:10], always(error(400, "No such filter"))
+    ),
+    "full page without links": Case(
+        "no_links",
+        "without the links",
+        documents({"data": FULL, "meta": {"page": 1}}),
+    ),
+    "link to another host": Case(
+        "foreign_link",
+        "leads away",
+        documents({"data": FULL[:1], "links": {"next": "https://evil.example/v1/tags?page=2"}}),
+    ),
+    "link to itself": Case(
+        "circling_link",
+        "no end",
+        documents({"data": FULL[:1], "links": {"next": "?page=1&pageSize=100"}}),
+        in_check="",
+    ),
+    "page that was not asked for": Case(
+        "wrong_page",
+        "sent page 7",
+        documents({"data": FULL[:1], "meta": {"page": 7}, "links": {"next": None}}),
+        in_check="",
+    ),
+    "empty pages without end": Case(
+        "empty_pages",
+        "in a row were empty",
+        lambda s: s.before(
+            lambda r: Reply(
+                body={
+                    "data": [],
+                    "links": {"next": f"?page={r.page + 1}&pageSize=100"},
+                }
+            )
+            if r.path == "/v1/tags"
+            else None
+        ) and None,
+        in_check="",
+    ),
+    "list that is cut off": Case(
+        "cut_off",
+        "after 100 of 250 records",
+        documents({"data": FULL, "meta": {"page": 1, "total": "250"}, "links": {"next": None}}),
+        in_check="",
+    ),
+}  # fmt: skip
+
+
+def run(case: Case, command: str, sandbox: Sandbox, folder: Path) -> tuple[Result, str]:
+    case.prepare(sandbox)
+    key = sandbox.key
+    if case.key is not None:
+        key = sandbox.add_key(**case.key) if case.key else "a-key-that-nobody-knows-1234"
+    connector = Connector(folder, case.url or sandbox.url, key)
+    arguments = [command, "--config", connector.config]
+    if command == "read":
+        arguments += ["--catalog", connector.bare_catalog("tags")]
+    return connector.run(*arguments, environment=case.environment), key
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_read_ends_in_the_sentence_of_its_cause(
+    case: Case, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    result, key = run(case, "read", sandbox, tmp_path)
+    cause = next(c for c in CAUSES if c.name == case.cause)
+    assert result.code == 1
+    error = result.errors[0]
+    assert error["internal_message"] == case.cause
+    assert error["failure_type"] == cause.failure_type.value
+    assert case.words in error["message"]
+    assert "Traceback" not in "".join(result.logs)
+    assert not result.stderr
+    assert key not in result.stdout
+    assert result.seconds < 200
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_check_ends_in_the_sentence_of_its_cause_within_a_minute(
+    case: Case, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    result, key = run(case, "check", sandbox, tmp_path)
+    assert result.seconds < 60
+    assert not result.stderr
+    assert key not in result.stdout
+    if case.in_check == "":
+        # A single record tells nothing of the pages that follow it.
+        return
+    cause = next(c for c in CAUSES if c.name == case.cause)
+    statuses = result.of_type("CONNECTION_STATUS")
+    if cause.failure_type.value == "config_error":
+        assert result.code == 0
+        (status,) = statuses
+        assert status["status"] == "FAILED"
+        message = status["message"]
+        assert not message.startswith("'")
+    else:
+        assert result.code == 1
+        assert not statuses
+        (error,) = result.errors
+        assert error["failure_type"] == cause.failure_type.value
+        message = error["message"]
+    assert case.words in message or "none of the six" in message
+
+
+def test_every_row_of_the_table_has_a_case() -> None:
+    elsewhere = {"tls", "moving_list"}
+    assert {case.cause for case in CASES.values()} | elsewhere == {c.name for c in CAUSES}
+
+
+@contextmanager
+def tls_server(folder: Path) -> Iterator[str]:
+    """Serve TLS with a certificate that nobody trusts."""
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                context.wrap_socket(listener.accept()[0], server_side=True)
+            except ssl.SSLError:
+                continue
+            except OSError:
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+
+
+@pytest.mark.parametrize("command", ["check", "read"])
+def test_a_certificate_that_nobody_trusts_is_told(
+    command: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with tls_server(tmp_path) as url:
+        result, _ = run(Case("tls", "TLS", url=url), command, sandbox, tmp_path)
+    assert result.errors[0]["internal_message"] == "tls"
+    assert "No secure (TLS) connection" in result.errors[0]["message"]
+
+
+def test_check_names_each_closed_stream_and_the_role_to_add(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    for status in (401, 403):
+        roles = tuple(r for r in EVERY_ROLE if "team" not in r and "brand" not in r)
+        key = sandbox.add_key(roles=roles, missing_role_status=status)
+        result = Connector(tmp_path, sandbox.url, key).run(
+            "check",
+            "--config",
+            Connector(tmp_path, sandbox.url, key).config,
+        )
+        assert result.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
+        warnings = [log["message"] for log in result.of_type("LOG") if log["level"] == "WARN"]
+        assert len(warnings) == 2
+        for warning, name in zip(warnings, ("teams", "brands"), strict=True):
+            assert f"may not read {name}" in warning
+            assert ROLES[name][0] in warning
+            assert "make a new key" in warning
+
+
+def test_check_of_a_key_that_reads_nothing_fails_and_names_all_roles(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    key = sandbox.add_key(roles=())
+    (status,) = Connector(tmp_path, sandbox.url, key).check().of_type("CONNECTION_STATUS")
+    assert status["status"] == "FAILED"
+    for name in LISTS:
+        assert ROLES[name][0] in status["message"]
+
+
+def test_check_works_without_the_probe(sandbox: Sandbox, connector: Connector) -> None:
+    sandbox.probe = False
+    assert connector.check().of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
+
+
+def test_a_key_that_expires_in_the_middle_of_a_read_is_told(
+    sandbox: Sandbox, connector: Connector
+) -> None:
+    @sandbox.before
+    def expire(request: Request) -> Reply | None:
+        late = len(sandbox.of("customers")) > 4
+        return error(401, "Expired token") if late else None
+
+    result = connector.read("customers", "tags")
+    assert [e["internal_message"] for e in result.errors[:2]] == ["expired_key", "expired_key"]
+    assert len(result.states("customers")) >= 1
+
+
+def test_a_page_that_fails_for_good_leaves_the_state_before_it_and_the_others_go_on(
+    sandbox: Sandbox, connector: Connector
+) -> None:
+    sandbox.before(lambda r: Reply(500) if r.path == "/v1/customers" and r.page == 4 else None)
+    result = connector.read("customers", "users", "tags")
+    assert result.code == 1
+    assert result.counts == {"customers": 300, "users": 25, "tags": 40}
+    assert result.states("customers")[-1]["next"] == "page=4&pageSize=100"
+    assert result.errors[0]["failure_type"] == "transient_error"
+    assert result.errors[-1]["failure_type"] == "transient_error"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(500),
+        HTML,
+        Reply(body=PAGE, truncate_at=9),
+        Reply(reset=True),
+        error(429, "Too many requests", **{"Retry-After": "1"}),
+    ],
+    ids=["500", "html", "truncated", "reset", "429"],
+)
+def test_a_fault_that_passes_is_retried_and_nothing_is_lost(
+    sandbox: Sandbox, connector: Connector, reply: Reply
+) -> None:
+    failed = set[int]()
+
+    @sandbox.before
+    def fail_once(request: Request) -> Reply | None:
+        if request.path != "/v1/customers" or request.page in failed or request.page % 3:
+            return None
+        failed.add(request.page)
+        return reply
+
+    result = connector.read("customers")
+    assert result.code == 0
+    ids = [r["id"] for r in result.records("customers")]
+    assert ids == [r["id"] for r in sandbox.lists["customers"]]
+
+
+def test_the_key_is_in_no_output_even_where_the_server_echoes_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    echo = f"Bearer {sandbox.key} is not welcome"
+    sandbox.before(lambda r: error(400, echo, **{"X-Echo": sandbox.key}))
+    connector = Connector(tmp_path, sandbox.url, sandbox.key, options=("--debug",))
+    for result in (connector.read("tags"), connector.check(), connector.discover()):
+        assert sandbox.key not in result.stdout + result.stderr
+        assert "not welcome" not in result.stdout
+
+
+def test_no_customers_data_is_logged(sandbox: Sandbox, tmp_path: Path) -> None:
+    connector = Connector(tmp_path, sandbox.url, sandbox.key, options=("--debug",))
+    result = connector.read("customers")
+    logged = [line for line in result.stdout.splitlines() if '"type":"RECORD"' not in line]
+    assert result.counts["customers"] == 950
+    assert not [line for line in logged if "mail.example" in line or sandbox.key in line]
