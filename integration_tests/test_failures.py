@@ -72,12 +72,18 @@ CASES = {
             always(error(401, "Expired token"), PROBE)(s),
         )[0],
     ),
-    "key of another region": Case("other_region", "another Kustomer region", key={"other_region": True}),
+    "key of another region": Case(
+        "other_region", "another Kustomer region", key={"other_region": True}
+    ),
     "missing role as 403": Case(
-        "missing_role", "org.permission.tag.read", key={"roles": ("none",), "missing_role_status": 403}
+        "missing_role",
+        "org.permission.tag.read",
+        key={"roles": ("none",), "missing_role_status": 403},
     ),
     "missing role as 401": Case(
-        "missing_role", "org.permission.tag.read", key={"roles": ("none",), "missing_role_status": 401}
+        "missing_role",
+        "org.permission.tag.read",
+        key={"roles": ("none",), "missing_role_status": 401},
     ),
     "IP restriction": Case("ip_restricted", "IP restriction", key={"ip_restricted": True}),
     "unknown organization by 404": Case(

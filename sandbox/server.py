@@ -99,7 +99,7 @@ Before = Callable[[Request], Reply | None]
 class Sandbox:
     """An organization's API on loopback; a context manager that serves on threads meanwhile."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         *,
         customers: int = 1000,
@@ -359,7 +359,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Log nothing: `Sandbox.requests` has it all."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         address = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(

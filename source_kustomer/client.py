@@ -1,4 +1,4 @@
-"""The road to Kustomer: every request leaves here, counted, timed, and retried where it may help."""
+"""The road to Kustomer: each request leaves here, counted, timed, retried where it may help."""
 
 import json
 import logging
@@ -140,7 +140,11 @@ class Client:
     @cached_property
     def _settings(self) -> dict[str, Any]:
         """Proxies and certificates, as the environment of the process names them."""
-        return {**self._session.merge_environment_settings(self.base_url, {}, True, None, None)}
+        return {
+            **self._session.merge_environment_settings(
+                self.base_url, {}, stream=True, verify=None, cert=None
+            )
+        }
 
     def send(
         self,
@@ -334,7 +338,8 @@ class Client:
         """Seconds to wait before the next try, with jitter, so that clients do not come in step."""
         backoff = min(2.0 ** (tries - 1), _LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311
         if asked is not None:
-            return asked + min(backoff, 1.0)
+            # Never all at the very moment, and not at once again where a reset lies in the past.
+            return max(asked + min(backoff, 1.0), backoff)
         return _UNKNOWN_RESET * backoff if cause.action is Action.WAIT else backoff
 
 

@@ -123,9 +123,8 @@ def _share(entered: object) -> int:
     if entered is None:
         return DEFAULT_SHARE
     # Airbyte's form and JSON write 80 as 80 or 80.0.
-    if isinstance(entered, int | float) and not isinstance(entered, bool):
-        if 1 <= entered <= 100 and entered == int(entered):
-            return int(entered)
+    if isinstance(entered, int | float) and entered is not True and entered in range(1, 101):
+        return int(entered)
     raise InvalidConfigError(
         "The share of the rate limit (rate_limit_share) must be a whole number from 1 to 100; "
         f"leave it out for {DEFAULT_SHARE}."

@@ -7,7 +7,7 @@ import http.client
 import re
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
@@ -191,7 +191,10 @@ CAUSES: Final = (
         "unknown_organization",
         "404 otherwise, or a host name that does not exist",
         lambda o: o.status == 404
-        or (o.raised(urllib3.exceptions.NameResolutionError, socket.gaierror) and not o.host_was_reached),
+        or (
+            o.raised(urllib3.exceptions.NameResolutionError, socket.gaierror)
+            and not o.host_was_reached
+        ),
         Action.FAIL,
         CONFIG,
         "Kustomer knows no organization '{organization}' ({host} was not found): check the "
@@ -256,7 +259,8 @@ CAUSES: Final = (
         ),
         Action.RETRY,
         TRANSIENT,
-        "{host} sent an answer that is cut off or is not JSON, again and again: run it again later.",
+        "{host} sent an answer that is cut off or is not JSON, again and again: run it again "
+        "later.",
     ),
     Cause(
         "tls",

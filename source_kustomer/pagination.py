@@ -1,10 +1,10 @@
 """Where a list is read next: links, moved pages, ends and resumption, without any network.
 
 A list is read by pages of `size` records in an order that stays, while records vanish from it and
-appear in it. A record that vanishes from a page already read moves all later ones forward by one, so
-that one of them slides into a page that nobody reads again. `meta.total` betrays that: between two
-neighbouring pages it drops. `Position` keeps what is left uncovered by such a drop, the gap, as a
-range of indices, and goes back to it before it goes on.
+appear in it. A record that vanishes from a page already read moves all later ones forward by one,
+so that one of them slides into a page that nobody reads again. `meta.total` betrays that: between
+two neighbouring pages it drops. `Position` keeps what is left uncovered by such a drop, the gap, as
+a range of indices, and goes back to it before it goes on.
 """
 
 import re

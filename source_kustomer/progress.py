@@ -17,11 +17,16 @@ from airbyte_cdk.models import (
 
 from source_kustomer.client import Client
 from source_kustomer.pagination import Walk
+from source_kustomer.rate_limit import WINDOW
+from source_kustomer.read_ahead import MOST_AHEAD
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 _BETWEEN_LINES = 60.0
+
+# Of a unit, so many are still read with ease.
+_AS_IT_IS = 90
 
 logger = logging.getLogger("airbyte.source_kustomer")
 
@@ -51,13 +56,12 @@ class Progress:
             if total is not None:
                 yield self._estimate(total)
                 pages = -(-max(0, total - walk.position.records) // walk.position.size)
-                minutes = pages / max(1, self._client.budget.requests_a_minute)
                 logger.info(
-                    "%s: about %s records; %s pages to come take at least %s within the rate limit.",
+                    "%s: about %s records; %s more pages take about %s at this pace.",
                     self._stream,
                     f"{total:,}",
                     f"{pages:,}",
-                    _duration(60 * minutes),
+                    _duration(self._expected(pages, now - self._began)),
                 )
         elif now - self._told >= _BETWEEN_LINES:
             self._told = now
@@ -85,6 +89,12 @@ class Progress:
             (traffic.received_bytes - received) / 1e6,
             f"{self._records / max(seconds, 1e-3):,.0f}",
         )
+
+    def _expected(self, pages: int, seconds: float) -> float:
+        """Seconds for pages that each take `seconds`, where the limit is what holds them up."""
+        a_minute = max(1, self._client.budget.requests_a_minute)
+        # Each minute's requests may leave at its beginning, so that the last minute is not waited.
+        return max(pages * seconds / MOST_AHEAD, pages // a_minute * WINDOW)
 
     def _so_far(self, walk: Walk, total: int | None) -> str:
         seconds = time.monotonic() - self._began
@@ -116,7 +126,7 @@ class Progress:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < _AS_IT_IS:
+        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.0f} s"
     minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    return f"{minutes:.0f} min" if minutes < _AS_IT_IS else f"{minutes / 60:.1f} h"

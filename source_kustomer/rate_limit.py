@@ -1,4 +1,4 @@
-"""The organization's requests a minute, which others use too, and this connector's share of them."""
+"""The organization's requests a minute, which others use too, and our share of them."""
 
 import logging
 import math
@@ -31,6 +31,10 @@ _MEASURE_OTHERS = 20.0
 
 # Where others use everything, a request is tried this often, or recovery would never be seen.
 _TRY_AGAIN = 10.0
+
+# A reset this large is a moment and not a number of seconds, or even a moment in milliseconds.
+_EPOCHS = 1e8
+_MILLISECONDS = 1e11
 
 # A wait worth telling a person about.
 LONG_WAIT = 10.0
@@ -200,8 +204,8 @@ class Budget:
                 math.ceil(wait),
                 "Kustomer says that it is exceeded"
                 if now < self._paused_until
-                else f"{self._own()} requests in the last minute are what this connector may use of "
-                f"the organization's {self._limit or SMALLEST_LIMIT}",
+                else f"{self._own()} requests in the last minute are what this connector may use "
+                f"of the organization's {self._limit or SMALLEST_LIMIT}",
             )
 
     def _watch(self, used: int, remaining: int, ticket: Ticket) -> None:
@@ -221,7 +225,7 @@ class Budget:
             seen.lowest = min(seen.lowest, used)
             seen.highest = max(seen.highest, used)
             seen.answers += 1
-        # Each answer names its place in the count: the places between that are not ours are others'.
+        # Each answer names its place in the count: places between that are not ours are others'.
         theirs = seen.highest - seen.lowest + 1 - seen.answers - (self._in_flight - 1)
         elapsed = now - seen.started
         pace = theirs * WINDOW / elapsed if elapsed >= 1 and theirs > 0 else 0.0
@@ -239,29 +243,37 @@ def _whole(value: str | None) -> int | None:
 
 
 def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Read when a 429 ends, in seconds from `now` (UTC epoch seconds), None where it does not say.
+    """Read when to ask again, in seconds from `now` (UTC epoch seconds), None where it is not said.
 
-    `Retry-After` is seconds or an HTTP date (RFC 9110); `x-ratelimit-reset` is UTC epoch seconds,
-    and a small number can only be seconds from now.
+    `Retry-After` is seconds or an HTTP date (RFC 9110). `x-ratelimit-reset` is UTC epoch seconds,
+    and a small number can only be seconds from now; it counts where the limit is used up.
     """
+    # The server's own clock, where it tells, because this machine's may be wrong.
+    now = _moment(headers.get("date")) or now
     waits = []
     after = headers.get("retry-after")
     if after is not None:
         seconds = _decimal(after)
-        if seconds is None:
-            try:
-                seconds = parsedate_to_datetime(after).timestamp() - now
-            except (ValueError, TypeError, OverflowError):
-                seconds = None
+        moment = _moment(after) if seconds is None else None
+        if moment is not None:
+            seconds = moment - now
         if seconds is not None:
             waits.append(seconds)
     reset = _decimal(headers.get("x-ratelimit-reset"))
-    if reset is not None:
-        in_milliseconds = reset > 1e11
-        an_epoch = reset > 1e8
+    if reset is not None and not _whole(headers.get("x-ratelimit-remaining")):
+        in_milliseconds = reset > _MILLISECONDS
+        an_epoch = reset > _EPOCHS
         epoch = reset / 1000 if in_milliseconds else reset
         waits.append(epoch - now if an_epoch else reset)
     return max(0.0, *waits) if waits else None
+
+
+def _moment(date: str | None) -> float | None:
+    """Return the UTC epoch seconds of an HTTP date, None where it is none."""
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _decimal(value: str | None) -> float | None:

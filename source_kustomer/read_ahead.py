@@ -41,7 +41,7 @@ class ReadAhead:
         self._closed = False
 
     def take(self, url: str) -> Answer | None:
-        """Return the page if it was fetched ahead and arrived whole, None if it must be asked for."""
+        """Return the page if it was fetched ahead and arrived whole, else None."""
         fetch = self._running.pop(url, None)
         if fetch is None:
             self._requests += 1

@@ -14,7 +14,8 @@ CUSTOM_PREFIX = "custom_"
 _OWN_COLUMNS = frozenset(
     {"id", "type", "relationships", "links", "additionalAttributes", "additionalMembers"}
 )
-_MEMBERS = frozenset({"id", "type", "attributes", "relationships", "links"})
+_OBJECTS = frozenset({"relationships", "links"})
+_MEMBERS = _OBJECTS | {"id", "type", "attributes"}
 
 # Databases keep whole numbers in 64 bits.
 _LARGEST_INTEGER = 2**63 - 1
@@ -61,9 +62,8 @@ def integer(value: Value) -> int | None:
     """Return a whole number of at most 64 bits, also from a float or text; None for all else."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    elif isinstance(value, str) and _NUMERAL.fullmatch(value):
+    is_whole = isinstance(value, float) and value.is_integer()
+    if is_whole or (isinstance(value, str) and _NUMERAL.fullmatch(value)):
         value = int(value)
     return value if isinstance(value, int) and abs(value) <= _LARGEST_INTEGER else None
 
@@ -149,55 +149,46 @@ class Flattener:
     def __call__(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """Return the flat record; what has no column, or does not fit it, is kept aside."""
         record: dict[str, Any] = {"id": str(resource["id"]), "type": text(resource.get("type"))}
-        aside: dict[str, Any] = {}
         members: dict[str, Any] = {}
-
-        attributes = resource.get("attributes")
-        if isinstance(attributes, dict):
-            exact, conversions = self._exact, self._conversions
-            for name, value in attributes.items():
-                if exact.get(name) is type(value):
-                    record[name] = value
-                elif name in conversions:
-                    record[name] = None
-                    if value is not None:
-                        fitting = record[name] = conversions[name](value)
-                        if fitting is None:
-                            aside[name] = value
-                else:
-                    aside[name] = value
-            custom = record.get("custom")
-            if custom and self._custom:
-                columns = self._custom
-                for name, value in custom.items():
-                    if name in columns:
-                        column, convert = columns[name]
-                        record[column] = None if value is None else convert(value)
-        elif attributes is not None:
-            members["attributes"] = attributes
-
-        relationships = resource.get("relationships")
-        if isinstance(relationships, dict):
-            record["relationships"] = relationships
+        for name, value in resource.items():
+            if name == "attributes" and isinstance(value, dict):
+                self._add_attributes(record, value)
+            elif name in _OBJECTS and isinstance(value, dict):
+                record[name] = value
+            elif name not in _MEMBERS or (value is not None and record.get(name) is None):
+                members[name] = value
+        relationships = record.get("relationships")
+        if relationships:
             for name, column in self._foreign_keys.items():
                 if name in relationships:
                     record[column] = _related_id(relationships[name])
-        elif relationships is not None:
-            members["relationships"] = relationships
-
-        links = resource.get("links")
-        if isinstance(links, dict):
-            record["links"] = links
-        elif links is not None:
-            members["links"] = links
-
-        if aside:
-            record["additionalAttributes"] = aside
-        if not resource.keys() <= _MEMBERS:
-            members |= {name: resource[name] for name in resource.keys() - _MEMBERS}
         if members:
             record["additionalMembers"] = members
         return record
+
+    def _add_attributes(self, record: dict[str, Any], attributes: dict[str, Any]) -> None:
+        exact, conversions = self._exact, self._conversions
+        aside: dict[str, Any] = {}
+        for name, value in attributes.items():
+            if exact.get(name) is type(value):
+                record[name] = value
+            elif name in conversions:
+                record[name] = None
+                if value is not None:
+                    fitting = record[name] = conversions[name](value)
+                    if fitting is None:
+                        aside[name] = value
+            else:
+                aside[name] = value
+        custom = record.get("custom")
+        if custom and self._custom:
+            columns = self._custom
+            for name, value in custom.items():
+                if name in columns:
+                    column, convert = columns[name]
+                    record[column] = None if value is None else convert(value)
+        if aside:
+            record["additionalAttributes"] = aside
 
 
 def _related_id(relationship: Value) -> str | None:

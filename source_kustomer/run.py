@@ -76,7 +76,7 @@ def _messages(
         if path is not None:
             try:
                 read(path)
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001
                 raise _unreadable(option, path, e) from None
     yield from entrypoint.run(command)
 

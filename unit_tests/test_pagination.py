@@ -1,6 +1,7 @@
 """Lists that move, end early, circle or lie, and states from anywhere."""
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -171,7 +172,9 @@ def test_nothing_that_was_always_there_is_missed_whatever_moves(
             if reader.pages == stop > 0 and not resumed:
                 resumed, reader, fetched = True, walk(Position.of_state(reader.position.state)), {}
             query = reader.query
-            answer, asked_at, arrived_at = fetched.pop(query, None) or snapshot(query, clock)
+            answer, asked_at, arrived_at = (
+                fetched.pop(query) if query in fetched else snapshot(query, clock)
+            )
             got += [r["id"] for r in reader.take(answer, asked_at=asked_at, arrived_at=arrived_at)]
             follow = [q for q, sure in islice(reader.ahead(), ahead) if sure and q not in fetched]
             dice.shuffle(follow)
@@ -420,10 +423,8 @@ def test_a_state_that_is_not_ours_is_refused(state: dict[str, Any]) -> None:
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none() | st.booleans()))
 def test_any_state_is_taken_whole_or_refused(state: dict[str, Any]) -> None:
-    try:
+    with suppress(InvalidStateError):
         assert Position.of_state(state).state == state
-    except InvalidStateError:
-        pass
 
 
 def test_a_state_is_a_flat_json_object_that_gives_the_same_position() -> None:

@@ -57,7 +57,7 @@ class Organization:
 
 def budget(share: int, clock: Clock) -> Budget:
     it = Budget(share, clock)
-    it._changed.wait = clock.wait  # type: ignore[method-assign]
+    it._changed.wait = clock.wait  # type: ignore[method-assign, assignment]
     return it
 
 
