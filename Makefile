@@ -44,7 +44,7 @@ bench: $(VENV)/done ## Measure speed against the plain way and a raw loop
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/done ## Write the generated tables of the documentation
-	$(BIN)/python -m integration_tests.documentation
+	$(BIN)/python -m docs.tables
 
 clean: ## Remove what was installed and made
 	rm -rf $(VENV) $(TOOLS) .try dist
