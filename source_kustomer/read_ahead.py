@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from queue import SimpleQueue
 
 from source_kustomer.client import Answer
 
@@ -22,18 +22,14 @@ _SLOWED = 2.0
 _FAST_ANSWER = 0.05
 
 
-@dataclass
-class _Fetch:
-    answer: Future[Answer]
-    sure: bool
-
-
 class ReadAhead:
     """Fetches the pages of one list ahead, on threads, as many as have been worth it so far."""
 
     def __init__(self, fetch: Callable[[str, Callable[[], bool]], Answer]) -> None:
         self._fetch = fetch
-        self._running: dict[str, _Fetch] = {}
+        self._running: dict[str, Future[Answer]] = {}
+        self._waiting: SimpleQueue[tuple[str, Future[Answer]] | None] = SimpleQueue()
+        self._threads = 0
         self._most = 1
         self._requests = 0
         self._fastest = float("inf")
@@ -42,13 +38,13 @@ class ReadAhead:
 
     def take(self, url: str) -> Answer | None:
         """Return the page if it was fetched ahead and arrived whole, else None."""
-        fetch = self._running.pop(url, None)
-        if fetch is None:
+        ahead = self._running.pop(url, None)
+        if ahead is None:
             self._requests += 1
             return None
-        waited = not fetch.answer.done()
+        waited = not ahead.done()
         try:
-            answer = fetch.answer.result()
+            answer = ahead.result()
         except Exception:  # noqa: BLE001
             # Asked for again, it either arrives or fails where failures are decided about.
             answer = None
@@ -65,15 +61,15 @@ class ReadAhead:
             guesses += not sure
             if place >= self._most or guesses > MOST_WASTED * (self._requests + 1):
                 return
-            if url in self._running:
-                self._running[url].sure = sure
-            else:
-                self._start(url, sure=sure)
+            if url not in self._running:
+                self._start(url)
 
     def close(self) -> None:
         """Give up what was not taken; requests that have not left do not leave any more."""
         self._closed = True
         self._running.clear()
+        for _ in range(self._threads):
+            self._waiting.put(None)
 
     def _adapt(self, answer: Answer, *, waited: bool) -> None:
         took = answer.arrived_at - answer.asked_at
@@ -85,16 +81,19 @@ class ReadAhead:
             self._most = min(2 * self._most, MOST_AHEAD)
         self._most = max(1, min(self._most, _MOST_BYTES_AHEAD // self._largest))
 
-    def _start(self, url: str, *, sure: bool) -> None:
-        answer: Future[Answer] = Future()
+    def _start(self, url: str) -> None:
+        self._requests += 1
+        answer = self._running[url] = Future[Answer]()
+        self._waiting.put((url, answer))
+        if len(self._running) > self._threads:
+            self._threads += 1
+            # A daemon, because a process that ends must not wait for an answer that hangs.
+            threading.Thread(target=self._work, name="read-ahead", daemon=True).start()
 
-        def fetch() -> None:
+    def _work(self) -> None:
+        while waiting := self._waiting.get():
+            url, answer = waiting
             try:
                 answer.set_result(self._fetch(url, lambda: not self._closed))
             except Exception as e:  # noqa: BLE001
                 answer.set_exception(e)
-
-        self._requests += 1
-        self._running[url] = _Fetch(answer, sure)
-        # A daemon, because a process that ends must not wait for an answer that hangs.
-        threading.Thread(target=fetch, name="read-ahead", daemon=True).start()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 Value = Any
 Convert = Callable[[Value], Value]
@@ -16,6 +16,9 @@ _OWN_COLUMNS = frozenset(
 )
 _OBJECTS = frozenset({"relationships", "links"})
 _MEMBERS = _OBJECTS | {"id", "type", "attributes"}
+
+# More shapes than lists have; each takes a kilobyte or two.
+_MOST_PLANS = 2000
 
 # Databases keep whole numbers in 64 bits.
 _LARGEST_INTEGER = 2**63 - 1
@@ -60,12 +63,12 @@ def date_time(value: Value) -> str | None:
 
 def integer(value: Value) -> int | None:
     """Return a whole number of at most 64 bits, also from a float or text; None for all else."""
-    if isinstance(value, bool):
-        return None
-    is_whole = isinstance(value, float) and value.is_integer()
-    if is_whole or (isinstance(value, str) and _NUMERAL.fullmatch(value)):
+    if type(value) is not int:
+        is_whole = isinstance(value, float) and value.is_integer()
+        if not is_whole and not (isinstance(value, str) and _NUMERAL.fullmatch(value)):
+            return None
         value = int(value)
-    return value if isinstance(value, int) and abs(value) <= _LARGEST_INTEGER else None
+    return value if abs(value) <= _LARGEST_INTEGER else None
 
 
 def number(value: Value) -> float | int | None:
@@ -89,13 +92,17 @@ def json_object(value: Value) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def array_of(item: Convert | None) -> Convert:
-    """Make a conversion that returns an array whose items all convert, None for all else."""
+def array_of(item: Convert | None, exact: type | None = None) -> Convert:
+    """Make a conversion that returns an array whose items all convert, None for all else.
+
+    Items of the type `exact` need no conversion.
+    """
+    all_exact = {exact}
 
     def array(value: Value) -> list[Any] | None:
         if not isinstance(value, list):
             return None
-        if item is None:
+        if not value or item is None or {*map(type, value)} == all_exact:
             return value
         items = [None if i is None else item(i) for i in value]
         lost = any(new is None and old is not None for new, old in zip(items, value, strict=True))
@@ -113,6 +120,10 @@ _BY_TYPE: Mapping[str, Convert] = {
 }
 
 
+# What already is of its column's type, as most values are.
+_EXACT: Mapping[Convert | None, type] = {text: str, boolean: bool, json_object: dict}
+
+
 def conversion(column: Mapping[str, Any]) -> Convert:
     """Return the conversion for a column's JSON schema; one without a single type takes all."""
     named = column.get("type")
@@ -121,7 +132,8 @@ def conversion(column: Mapping[str, Any]) -> Convert:
         return lambda value: value
     if types[0] == "array":
         items = column.get("items")
-        return array_of(conversion(items) if isinstance(items, Mapping) and items else None)
+        item = conversion(items) if isinstance(items, Mapping) and items else None
+        return array_of(item, _EXACT.get(item))
     if types[0] == "string" and column.get("format") == "date-time":
         return date_time
     return _BY_TYPE.get(types[0], lambda value: value)
@@ -140,11 +152,7 @@ class Flattener:
                 self._custom[name.removeprefix(CUSTOM_PREFIX)] = (name, conversion(column))
             elif name not in not_attributes:
                 self._conversions[name] = conversion(column)
-        # Most values have just their column's type and need no conversion.
-        exact = {text: str, boolean: bool, json_object: dict}
-        self._exact = {
-            name: exact[convert] for name, convert in self._conversions.items() if convert in exact
-        }
+        self._plans: dict[tuple[Any, ...], _Plan] = {}
 
     def __call__(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """Return the flat record; what has no column, or does not fit it, is kept aside."""
@@ -167,18 +175,21 @@ class Flattener:
         return record
 
     def _add_attributes(self, record: dict[str, Any], attributes: dict[str, Any]) -> None:
-        exact, conversions = self._exact, self._conversions
-        aside: dict[str, Any] = {}
-        for name, value in attributes.items():
-            if exact.get(name) is type(value):
-                record[name] = value
-            elif name in conversions:
-                record[name] = None
-                if value is not None:
-                    fitting = record[name] = conversions[name](value)
-                    if fitting is None:
-                        aside[name] = value
-            else:
+        # The records of a list have few shapes, so that what to do is found out once for many.
+        shape = (*attributes, *map(type, attributes.values()))
+        plan = self._plans.get(shape)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[shape] = self._plan(attributes)
+        aside = {name: attributes[name] for name in plan.without_column}
+        if aside:
+            attributes = {n: value for n, value in attributes.items() if n not in aside}
+        record.update(attributes)
+        for name, convert in plan.conversions:
+            value = attributes[name]
+            fitting = record[name] = convert(value)
+            if fitting is None:
                 aside[name] = value
         custom = record.get("custom")
         if custom and self._custom:
@@ -189,6 +200,22 @@ class Flattener:
                     record[column] = None if value is None else convert(value)
         if aside:
             record["additionalAttributes"] = aside
+
+    def _plan(self, attributes: dict[str, Any]) -> "_Plan":
+        conversions = []
+        for name, value in attributes.items():
+            convert = self._conversions.get(name)
+            if convert and value is not None and _EXACT.get(convert) is not type(value):
+                conversions.append((name, convert))
+        without_column = [name for name in attributes if name not in self._conversions]
+        return _Plan(tuple(conversions), tuple(without_column))
+
+
+class _Plan(NamedTuple):
+    """What attributes of one shape, their names and types, need to become columns."""
+
+    conversions: tuple[tuple[str, Convert], ...]
+    without_column: tuple[str, ...]
 
 
 def _related_id(relationship: Value) -> str | None:

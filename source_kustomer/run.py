@@ -5,12 +5,18 @@ import gc
 import logging
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import ConnectorSpecification, FailureType
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateStats,
+    ConnectorSpecification,
+    FailureType,
+)
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from typing_extensions import override
 
@@ -27,6 +33,20 @@ class _Entrypoint(AirbyteEntrypoint):
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
         # The CDK's own check by JSON schema quotes a mistyped value, which can be the key.
         parsed(config)
+
+    @staticmethod
+    @override
+    def handle_record_counts(
+        message: AirbyteMessage, stream_message_count: defaultdict[Any, float]
+    ) -> AirbyteMessage:
+        # The CDK makes and hashes a descriptor for each record, a tenth of all that a record costs.
+        if message.record:
+            stream_message_count[message.record.stream] += 1
+        elif message.state and message.state.stream:
+            name = message.state.stream.stream_descriptor.name
+            count = stream_message_count.pop(name, 0.0)
+            message.state.sourceStats = AirbyteStateStats(recordCount=count)
+        return message
 
 
 def main() -> None:

@@ -179,6 +179,8 @@ class _Session(requests.Session):
     def __init__(self, stream: KustomerStream) -> None:
         super().__init__()
         self._stream = stream
+        # What the environment says of proxies is the client's business, and costs a millisecond.
+        self.trust_env = False
 
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> Answer:
