@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 
 .DEFAULT_GOAL := help
-.PHONY: help try test lint format bench docs clean
+.PHONY: help try test lint format bench docs dist clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -34,6 +34,8 @@ lint: $(VENV)/done ## Check style, types and the lock, as CI does
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(TOOLS)/bin/poetry check --lock
 
 format: $(VENV)/done ## Format the code
@@ -45,6 +47,9 @@ bench: $(VENV)/done ## Measure speed against the plain way and a raw loop
 
 docs: $(VENV)/done ## Write the generated tables of the documentation
 	$(BIN)/python -m docs.tables
+
+dist: $(TOOLS)/done ## Build the wheel and the sdist into dist
+	$(TOOLS)/bin/poetry build --clean --output dist
 
 clean: ## Remove what was installed and made
 	rm -rf $(VENV) $(TOOLS) .try dist

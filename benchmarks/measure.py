@@ -5,23 +5,51 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sandbox import Reply, Request, Sandbox
+from typing_extensions import override
+
+from sandbox import Reply, Sandbox
 
 OURS = (str(Path(sys.executable).with_name("source-kustomer")),)
 PLAIN = (sys.executable, "-m", "benchmarks.plain")
 RAW = (sys.executable, "-m", "benchmarks.raw")
 
 _PROJECT = Path(__file__).parents[1]
+# Twenty custom attributes, as a busy organization has them, and the columns that discover makes.
+CUSTOM: Mapping[str, object] = {
+    **{f"text{n}Str": f"some words {n}" for n in range(8)},
+    **{f"number{n}Num": n + 0.5 for n in range(5)},
+    **{f"time{n}At": f"2024-0{n + 1}-09T04:23:01.925Z" for n in range(4)},
+    **{f"flag{n}Bool": bool(n % 2) for n in range(3)},
+}
+_KINDS: Mapping[str, object] = {
+    "Str": {"type": ["null", "string"]},
+    "Num": {"type": ["null", "number"]},
+    "At": {"type": ["null", "string"], "format": "date-time"},
+    "Bool": {"type": ["null", "boolean"]},
+}
+COLUMNS = {
+    f"custom_{name}": next(kind for suffix, kind in _KINDS.items() if name.endswith(suffix))
+    for name in CUSTOM
+}
+
+# In a process of its own, because the peak of a process includes its parent's when it was forked.
+_MEASURING = """
+import resource, subprocess, sys, time
+began = time.perf_counter()
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+seconds = time.perf_counter() - began
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print([seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024])
+sys.exit(code)
+"""
 _PAGE = 100
 # More than any run sends: these runs are not about the limit.
 _NO_LIMIT = 1_000_000
-_MB = 1024
 
 
 @dataclass(frozen=True)
@@ -35,31 +63,30 @@ class Run:
 
 def run(*command: str, url: str = "http://127.0.0.1:9") -> Run:
     """Run a process whose output goes nowhere; raises `RuntimeError` if it fails."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command,
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _MEASURING, *command],
         cwd=_PROJECT,
         env={**os.environ, "KUSTOMER_API_URL": url},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=False,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    seconds = time.perf_counter() - began
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _MB)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}")
+    return Run(*json.loads(done.stdout))
 
 
-def read(command: tuple[str, ...], sandbox: Sandbox, stream: str = "customers") -> Run:
-    """Read one stream with ours, the plain way, or the raw loop."""
+def read(
+    command: tuple[str, ...], sandbox: Sandbox, columns: Mapping[str, object] | None = None
+) -> Run:
+    """Read the customers with ours, the plain way, or the raw loop."""
     if command is RAW:
-        return run(*command, stream, sandbox.key, url=sandbox.url)
+        return run(*command, "customers", sandbox.key, url=sandbox.url)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         configured = {
             "stream": {
-                "name": stream,
-                "json_schema": {},
+                "name": "customers",
+                "json_schema": {"properties": columns or {}},
                 "supported_sync_modes": ["full_refresh"],
             },
             "sync_mode": "full_refresh",
@@ -77,34 +104,30 @@ def read(command: tuple[str, ...], sandbox: Sandbox, stream: str = "customers") 
         return run(*command, "read", *options, url=sandbox.url)
 
 
-@contextmanager
-def many_customers(records: int, latency: float = 0.0) -> Iterator[Sandbox]:
+class ManyCustomers(Sandbox):
     """A sandbox whose customers are made as they are asked for, so that it is not what is slow."""
-    with Sandbox(customers=_PAGE, latency=latency, limit=_NO_LIMIT) as sandbox:
-        parts = [
-            json.dumps(resource).replace(resource["id"], "{id}", 1).partition("{id}")
-            for resource in sandbox.lists["customers"]
-        ]
-        pages = -(-records // _PAGE)
-        headers = {
-            "Content-Type": "application/json",
-            "x-ratelimit-limit": str(_NO_LIMIT),
-            "x-ratelimit-remaining": str(_NO_LIMIT - 1),
-        }
 
-        def page(request: Request) -> Reply | None:
-            if request.path != "/v1/customers":
-                return None
-            number = request.page
-            data = ",".join(
-                f"{before}{number:016x}{place:08x}{after}"
-                for place, (before, _, after) in enumerate(parts)
-            )
-            link = f"/v1/customers?page={number + 1}&pageSize={_PAGE}"
-            meta = {"page": number, "pageSize": _PAGE, "total": records, "totalPages": pages}
-            links = {"next": link if number < pages else None}
-            body = f'{{"meta":{json.dumps(meta)},"links":{json.dumps(links)},"data":[{data}]}}'
-            return Reply(body=body, headers=headers)
+    def __init__(self, records: int, **options: Any) -> None:
+        options.setdefault("limit", _NO_LIMIT)
+        super().__init__(customers=_PAGE, **options)
+        self._records, self._last = records, -(-records // _PAGE)
+        self._parts = []
+        for resource in self.lists["customers"]:
+            resource["attributes"]["custom"] = CUSTOM
+            before, _, after = json.dumps(resource).partition(resource["id"])
+            self._parts.append((before, after))
 
-        sandbox.before(page)
-        yield sandbox
+    @override
+    def _by_number(self, name: str, params: Mapping[str, str]) -> Reply:
+        if name != "customers":
+            return super()._by_number(name, params)
+        page = int(params["page"])
+        data = ",".join(
+            f"{before}{page:016x}{place:08x}{after}"
+            for place, (before, after) in enumerate(self._parts)
+        )
+        following = self._link(name, page + 1, _PAGE) if page < self._last else None
+        totals = {"total": self._records, "totalPages": self._last}
+        meta = json.dumps({"page": page, "pageSize": _PAGE, **totals})
+        links = json.dumps({"next": following})
+        return Reply(body=f'{{"meta":{meta},"links":{links},"data":[{data}]}}')

@@ -22,18 +22,23 @@ class PlainStream(HttpStream):
     primary_key = "id"
     url_base = os.environ["KUSTOMER_API_URL"] + "/v1/"
 
-    def path(self, **_: Any) -> str:
+    def path(self, *_: Any, **__: Any) -> str:
         return self.name
 
     def request_params(
-        self, next_page_token: Mapping[str, Any] | None = None, **_: Any
+        self,
+        stream_state: Mapping[str, Any] | None,
+        stream_slice: Mapping[str, Any] | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         return dict(next_page_token or {"page": 1, "pageSize": 100})
 
-    def request_kwargs(self, **_: Any) -> Mapping[str, Any]:
+    def request_kwargs(self, *_: Any, **__: Any) -> Mapping[str, Any]:
         return {"timeout": (10, 30)}
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Mapping[str, Any]]:
+    def parse_response(
+        self, response: requests.Response, *_: Any, **__: Any
+    ) -> Iterable[Mapping[str, Any]]:
         for resource in response.json()["data"]:
             record = {"id": resource["id"], "type": resource["type"], **resource["attributes"]}
             for name, relationship in resource["relationships"].items():

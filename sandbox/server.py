@@ -255,7 +255,7 @@ class Sandbox:
             reset = time.time() + oldest + _WINDOW - now
         headers = {
             "x-ratelimit-limit": str(self._limit),
-            "x-ratelimit-remaining": str(self._limit - len(self._counted)),
+            "x-ratelimit-remaining": str(max(0, self._limit - len(self._counted))),
         }
         if exceeded:
             headers["x-ratelimit-reset"] = str(int(reset) + 1)

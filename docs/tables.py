@@ -1,0 +1,253 @@
+"""Write the generated regions of the documentation: `make docs`, or `python -m docs.tables`."""
+
+import json
+import math
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from source_kustomer.config import DEFAULT_SHARE
+from source_kustomer.custom import METADATA_ROLE
+from source_kustomer.errors import CAUSES, WARNINGS, failure
+from source_kustomer.read_ahead import MOST_AHEAD
+from source_kustomer.streams import STREAMS
+
+PROJECT: Final = Path(__file__).parents[1]
+PAGE: Final = PROJECT / "docs" / "integrations" / "sources" / "kustomer.md"
+QUERIES: Final = PROJECT / "docs" / "queries"
+SCHEMAS: Final = PROJECT / "source_kustomer" / "schemas"
+
+# The organization's requests a minute by plan, as Kustomer publishes them.
+PLANS: Final = {
+    "Professional (legacy)": 300,
+    "Business (legacy)": 500,
+    "Enterprise": 1000,
+    "Ultimate": 2000,
+}
+
+_RECORDS_A_PAGE = 100
+_SIZES = (10_000, 100_000, 1_000_000, 10_000_000, 50_000_000, 100_000_000)
+_HOUR = 60
+_DAY = 24 * _HOUR
+# Beyond two of a unit the next larger one is read with more ease.
+_ENOUGH = 2
+
+# What a sentence's details look like to an organization that is called acme.
+_EXAMPLE: Final = {
+    "organization": "acme",
+    "host": "acme.api.kustomerapp.com",
+    "stream": "customers",
+    "role": "org.permission.customer.read",
+    "status": "NNN",
+    "records": "N",
+    "total": "M",
+    "pages": "N",
+    "asked": "N",
+    "got": "M",
+}
+
+_REGION = re.compile(r"(<!-- begin ([a-z]+): [^\n]* -->\n).*?(<!-- end \2 -->)", re.DOTALL)
+# How a diagram draws that a record joins one other at most, or any number.
+_ONE = "}o--o|"
+_MANY = "}o--o{"
+
+_JOIN = re.compile(r"\b[Jj]oins ([a-z]+)\.id\b")
+
+
+def requests_a_minute(limit: int) -> int:
+    """Return what the connector uses of a plan's limit if nobody changes the share."""
+    return limit * DEFAULT_SHARE // 100
+
+
+def duration(minutes: float) -> str:
+    """Return a time as a person says it."""
+    if minutes < 1:
+        return "under 1 min"
+    if minutes < _ENOUGH * _HOUR:
+        return f"{math.ceil(minutes)} min"
+    if minutes < _ENOUGH * _DAY:
+        return f"{minutes / _HOUR:.1f} h"
+    return f"{minutes / _DAY:.1f} days"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(words: str) -> str:
+    """Keep words whole where a page takes some characters for a table, HTML or code."""
+    return words.translate({ord(c): f"&#{ord(c)};" for c in "<{}|"})
+
+
+def _sentence(words: str) -> str:
+    return _text(words[0].upper() + words[1:])
+
+
+def _schemas() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for stream in STREAMS:
+        name = stream.__name__.lower()
+        yield name, json.loads((SCHEMAS / f"{name}.json").read_text("utf-8"))["properties"]
+
+
+def _roles() -> str:
+    rows = [[f"`{stream.__name__.lower()}`", f"`{stream.role}`"] for stream in STREAMS]
+    all_custom = "all [custom attributes](#custom-attributes) as columns"
+    return _table(
+        ["To read", "The key needs the role"], [*rows, [all_custom, f"`{METADATA_ROLE}`"]]
+    )
+
+
+def _streams() -> str:
+    rows = (
+        [
+            f"`{stream.__name__.lower()}`",
+            _text(str(stream.__doc__)),
+            f"`{stream.primary_key}`",
+            str(stream.largest_page),
+        ]
+        for stream in STREAMS
+    )
+    return _table(["Stream", "What it holds", "Primary key", "Records a page"], rows)
+
+
+def _type(column: Mapping[str, Any]) -> str:
+    named = column["type"]
+    kind = named if isinstance(named, str) else next(t for t in named if t != "null")
+    if kind == "array" and "items" in column:
+        return f"array of {_type(column['items'])}s"
+    return "timestamp" if column.get("format") == "date-time" else str(kind)
+
+
+def _columns() -> str:
+    return "\n\n".join(
+        f"<details>\n  <summary>{name}: {len(columns)} columns</summary>\n\n"
+        + _table(
+            ["Column", "Type", "What it is"],
+            (
+                [f"`{c}`", _type(column), _text(column["description"])]
+                for c, column in columns.items()
+            ),
+        )
+        + "\n\n</details>"
+        for name, columns in _schemas()
+    )
+
+
+def joins() -> Mapping[tuple[str, str, bool], list[str]]:
+    """Return the columns that join one stream to another, by both and whether they are arrays."""
+    found = defaultdict(list)
+    for name, columns in _schemas():
+        for column, schema in columns.items():
+            if target := _JOIN.search(schema["description"]):
+                found[name, target[1], "array" in schema["type"]].append(column)
+    return found
+
+
+def _diagram() -> str:
+    lines = [
+        f'    {stream} {_MANY if many else _ONE} {target} : "{", ".join(columns)}"'
+        for (stream, target, many), columns in joins().items()
+    ]
+    return "\n".join(["```mermaid", "erDiagram", *lines, "```"])
+
+
+def _joins() -> str:
+    rows = (
+        [
+            ", ".join(f"`{stream}.{column}`" for column in columns),
+            f"`{target}.id`",
+            "each entry of an array" if many else "one value",
+        ]
+        for (stream, target, many), columns in joins().items()
+    )
+    return _table(["Column", "Joins", "By"], rows)
+
+
+def _questions() -> str:
+    lines = []
+    for path in sorted(QUERIES.glob("*.sql")):
+        question = path.read_text("utf-8").splitlines()[0].removeprefix("-- ")
+        lines.append(f"1. [{_text(question)}](../../queries/{path.name})")
+    return "\n".join(lines)
+
+
+def _by_plan(first: str, cell: Callable[[int], str]) -> list[str]:
+    return [first, *(cell(requests_a_minute(limit)) for limit in PLANS.values())]
+
+
+def _durations() -> str:
+    def of(records: int) -> Callable[[int], str]:
+        return lambda pace: duration(records / _RECORDS_A_PAGE / pace)
+
+    heads = ["", *(f"{plan}: {limit:,} a minute" for plan, limit in PLANS.items())]
+    rows = [
+        _by_plan(f"requests a minute at {DEFAULT_SHARE} %", "{:,}".format),
+        *(_by_plan(f"{size:,} records", of(size)) for size in _SIZES),
+        _by_plan("an answer may take up to", lambda pace: f"{MOST_AHEAD * 60 / pace:.1f} s"),
+    ]
+    return _table(heads, rows)
+
+
+def _reach() -> str:
+    def within(minutes: int) -> Callable[[int], str]:
+        return lambda pace: f"{pace * minutes * _RECORDS_A_PAGE / 1e6:,.1f} million"
+
+    heads = ["Within", *(f"{limit:,} a minute" for limit in PLANS.values())]
+    spans = {"1 hour": _HOUR, "8 hours": 8 * _HOUR, "1 day": _DAY, "3 days": 3 * _DAY}
+    return _table(heads, (_by_plan(name, within(minutes)) for name, minutes in spans.items()))
+
+
+def _troubles() -> str:
+    rows = []
+    for cause in CAUSES:
+        problem, _, remedy = str(failure(cause.name, **_EXAMPLE).message).partition(": ")
+        cells = (problem, cause.recognized_by, remedy)
+        rows.append([*map(_sentence, cells), f"`{cause.failure_type.value}`"])
+    return _table(["What you read", "Cause", "What to do", "Failure type"], rows)
+
+
+def _warnings() -> str:
+    sentences = (sentence.format_map(_EXAMPLE).partition(": ") for sentence in WARNINGS.values())
+    return _table(
+        ["What you read", "What it means"],
+        ([_sentence(told), _sentence(meaning)] for told, _, meaning in sentences),
+    )
+
+
+REGIONS: Final[Mapping[str, Callable[[], str]]] = {
+    "roles": _roles,
+    "streams": _streams,
+    "columns": _columns,
+    "diagram": _diagram,
+    "joins": _joins,
+    "questions": _questions,
+    "durations": _durations,
+    "reach": _reach,
+    "troubles": _troubles,
+    "warnings": _warnings,
+}
+
+
+def generated(page: str) -> str:
+    """Return the page with every generated region as the code has it today."""
+    return _REGION.sub(lambda m: f"{m[1]}\n{REGIONS[m[2]]()}\n\n{m[3]}", page)
+
+
+def regions(page: str) -> list[str]:
+    """Return the names of the page's generated regions."""
+    return [match[2] for match in _REGION.finditer(page)]
+
+
+def main() -> int:
+    """Write the page anew."""
+    PAGE.write_text(generated(PAGE.read_text("utf-8")), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""What Airbyte reads of the connector before it runs it."""
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+import source_kustomer
+from source_kustomer import client, read_ahead
+from source_kustomer.config import Config
+
+PROJECT = Path(__file__).parents[1]
+DOCUMENT: dict[str, Any] = yaml.safe_load((PROJECT / "metadata.yaml").read_text("utf-8"))
+METADATA: dict[str, Any] = DOCUMENT["data"]
+VERSION = METADATA["dockerImageTag"]
+
+USUAL = {
+    "ab_internal",
+    "allowedHosts",
+    "connectorBuildOptions",
+    "connectorSubtype",
+    "connectorTestSuitesOptions",
+    "connectorType",
+    "definitionId",
+    "dockerImageTag",
+    "dockerRepository",
+    "documentationUrl",
+    "githubIssueLabel",
+    "icon",
+    "license",
+    "maxSecondsBetweenMessages",
+    "name",
+    "registryOverrides",
+    "releaseStage",
+    "remoteRegistries",
+    "resourceRequirements",
+    "suggestedStreams",
+    "supportLevel",
+    "tags",
+}
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def found(path: str, pattern: str) -> str:
+    """What the first match of a pattern captures in a file of the project."""
+    match = re.search(pattern, (PROJECT / path).read_text("utf-8"), re.MULTILINE)
+    assert match, f"{path} has nothing like {pattern}"
+    return match[1]
+
+
+def size(quantity: str) -> int:
+    """Return the bytes of a quantity of memory, as Kubernetes writes it."""
+    number, unit = quantity[:-2], quantity[-2:]
+    return int(number) * {"Mi": 2**20, "Gi": 2**30}[unit]
+
+
+def test_given_airbytes_own_model_when_the_metadata_is_read_then_it_is_valid() -> None:
+    models = pytest.importorskip(
+        "airbyte_connector_models.metadata.v0.connector_metadata_definition_v0",
+        reason="airbyte-connector-models is not made for this version of Python",
+    )
+
+    models.ConnectorMetadataDefinitionV0.model_validate(DOCUMENT)
+
+
+def test_given_the_usual_fields_when_the_metadata_is_read_then_none_is_missing() -> None:
+    assert DOCUMENT["metadataSpecVersion"] == "1.0"
+    assert set(METADATA) == USUAL
+    assert METADATA["tags"] == ["language:python", "cdk:python"]
+    assert METADATA["registryOverrides"] == {"cloud": {"enabled": True}, "oss": {"enabled": True}}
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern"),
+    [
+        pytest.param("pyproject.toml", r'^version = "(.+)"$', id="package"),
+        pytest.param("Dockerfile", r"^ARG VERSION=(.+)$", id="label of the image"),
+        pytest.param("CHANGELOG.md", r"^## (\S+)", id="newest entry of the changelog"),
+        pytest.param(
+            "docs/integrations/sources/kustomer.md",
+            r"^\| ([0-9][^ ]*) \| [0-9-]+ \|",
+            id="newest entry of the documentation",
+        ),
+    ],
+)
+def test_given_a_place_that_names_the_version_when_compared_then_it_is_the_metadatas(
+    path: str, pattern: str
+) -> None:
+    assert found(path, pattern) == VERSION
+
+
+@pytest.mark.parametrize(
+    ("field", "path", "pattern"),
+    [
+        pytest.param(
+            METADATA["connectorBuildOptions"]["baseImage"],
+            "Dockerfile",
+            r"^ARG BASE_IMAGE=(.+)$",
+            id="base image",
+        ),
+        pytest.param(
+            METADATA["dockerRepository"],
+            "Dockerfile",
+            r'^LABEL io\.airbyte\.name="(.+?)"',
+            id="name of the image",
+        ),
+        pytest.param(METADATA["license"], "pyproject.toml", r'^license = "(.+)"$', id="license"),
+        pytest.param(METADATA["license"], "LICENSE", r"\A(\S+) License$", id="text of the license"),
+        pytest.param(
+            METADATA["remoteRegistries"]["pypi"]["packageName"],
+            "pyproject.toml",
+            r'^name = "(.+)"$',
+            id="name of the package",
+        ),
+        pytest.param(
+            METADATA["documentationUrl"],
+            "source_kustomer/spec.yaml",
+            r"^documentationUrl: (.+)$",
+            id="address of the documentation",
+        ),
+    ],
+)
+def test_given_a_fact_that_stands_in_two_files_when_compared_then_both_say_the_same(
+    field: str, path: str, pattern: str
+) -> None:
+    assert found(path, pattern) == field
+
+
+def test_given_the_names_of_the_connector_when_compared_then_they_agree() -> None:
+    name = METADATA["dockerRepository"].removeprefix("airbyte/")
+
+    assert name == METADATA["githubIssueLabel"] == f"source-{METADATA['name'].lower()}"
+    assert METADATA["remoteRegistries"]["pypi"] == {
+        "enabled": True,
+        "packageName": f"airbyte-{name}",
+    }
+
+
+def test_given_the_address_of_the_documentation_when_looked_up_then_the_page_is_there() -> None:
+    path = urlsplit(METADATA["documentationUrl"]).path
+
+    assert (PROJECT / f"docs{path}.md").is_file()
+
+
+@pytest.mark.parametrize("entered", ["acme", "https://ACME.kustomerapp.com/app/customers", "a-1"])
+def test_given_an_organization_when_its_host_is_asked_then_airbyte_allows_it_and_no_other(
+    entered: str,
+) -> None:
+    config = Config.parse({"org_name": entered, "api_key": "a.key.of-no-account"}, {})
+    host = urlsplit(config.base_url).hostname or ""
+
+    assert METADATA["allowedHosts"]["hosts"] == [host.replace(config.organization, "*", 1)]
+
+
+def test_given_the_suggested_streams_when_looked_up_then_each_has_a_schema() -> None:
+    schemas = Path(source_kustomer.__file__).parent / "schemas"
+    suggested = METADATA["suggestedStreams"]["streams"]
+
+    assert suggested
+    assert set(suggested) <= {schema.stem for schema in schemas.glob("*.json")}
+
+
+def test_given_the_longest_wait_of_a_page_when_airbyte_waits_then_it_waits_longer() -> None:
+    # A page may wait for its own refusal and then for one that another page met.
+    silence = 2 * client._LONGEST_ASKED_WAIT + client._ANSWER_TIMEOUT
+
+    assert METADATA["maxSecondsBetweenMessages"] >= 2 * silence
+
+
+def test_given_the_largest_answer_when_it_is_read_then_the_memory_suffices() -> None:
+    (job,) = METADATA["resourceRequirements"]["jobSpecific"]
+    requirements = job["resourceRequirements"]
+    # The body as it came, twice while it is put together, and what it is parsed into.
+    largest = 4 * client._LARGEST_BODY + read_ahead._MOST_BYTES_AHEAD
+
+    assert job["jobType"] == "sync"
+    assert size(requirements["memory_limit"]) > largest
+    assert size(requirements["memory_limit"]) >= size(requirements["memory_request"])
+
+
+def test_given_the_icon_when_it_is_drawn_then_it_is_a_square_that_needs_nothing_else() -> None:
+    icon = ET.parse(PROJECT / METADATA["icon"]).getroot()
+
+    assert icon.tag == f"{SVG}svg"
+    assert icon.get("width") == icon.get("height")
+    assert icon.get("viewBox") == f"0 0 {icon.get('width')} {icon.get('height')}"
+    for element in icon.iter():
+        assert element.tag not in {f"{SVG}script", f"{SVG}image", f"{SVG}foreignObject"}
+        assert not any(name.endswith("href") for name in element.attrib)
