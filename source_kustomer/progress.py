@@ -57,10 +57,10 @@ class Progress:
                 yield self._estimate(total)
                 pages = -(-max(0, total - walk.position.records) // walk.position.size)
                 logger.info(
-                    "%s: about %s records; %s more pages take about %s at this pace.",
+                    "%s: about %s; %s to come take about %s at this pace.",
                     self._stream,
-                    f"{total:,}",
-                    f"{pages:,}",
+                    _count(total, "record", "records"),
+                    _count(pages, "page", "pages"),
                     _duration(self._expected(pages, now - self._began)),
                 )
         elif now - self._told >= _BETWEEN_LINES:
@@ -77,14 +77,14 @@ class Progress:
         requests, retries, received, waited = self._before
         traffic = self._client.traffic
         logger.info(
-            "%s: %s records on %s pages in %s: %s requests, %d retries, %.0f s waited for the rate "
-            "limit, %.1f MB, %s records a second.",
+            "%s: %s on %s in %s: %s, %s, %.0f s waited for the rate limit, %.1f MB, "
+            "%s records a second.",
             self._stream,
-            f"{self._records:,}",
-            f"{walk.pages:,}",
+            _count(self._records, "record", "records"),
+            _count(walk.pages, "page", "pages"),
             _duration(seconds),
-            f"{traffic.requests - requests:,}",
-            traffic.retries - retries,
+            _count(traffic.requests - requests, "request", "requests"),
+            _count(traffic.retries - retries, "retry", "retries"),
             self._client.budget.waited - waited,
             (traffic.received_bytes - received) / 1e6,
             f"{self._records / max(seconds, 1e-3):,.0f}",
@@ -98,7 +98,11 @@ class Progress:
 
     def _so_far(self, walk: Walk, total: int | None) -> str:
         seconds = time.monotonic() - self._began
-        told = f"{self._records:,} records on {walk.pages:,} pages in {_duration(seconds)}"
+        records, pages = (
+            _count(self._records, "record", "records"),
+            _count(walk.pages, "page", "pages"),
+        )
+        told = f"{records} on {pages} in {_duration(seconds)}"
         left = (total or 0) - walk.position.records
         if self._records == 0 or left <= 0:
             return told
@@ -123,6 +127,10 @@ class Progress:
         self._bar = Bar(console=Console(file=sys.__stderr__), transient=True)
         self._bar.add_task(self._stream, total=total)
         self._bar.start()
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def _duration(seconds: float) -> str:
