@@ -195,3 +195,9 @@ def test_a_make_target_that_a_page_names_exists(path: Path) -> None:
 def test_the_picture_of_the_house_names_every_module() -> None:
     modules = Path(source_kustomer.__file__).parent.glob("[a-z]*.py")
     assert {path.name for path in modules} <= set(re.findall(r"\b\w+\.py\b", CONTRIBUTING))
+
+
+def test_the_readme_shows_the_example_that_is_run() -> None:
+    example = (PROJECT / "docs" / "example.py").read_text()
+    code = example[example.index("import airbyte") :]
+    assert f"```python\n{code}```" in (PROJECT / "README.md").read_text()
