@@ -48,12 +48,12 @@ class CancelledError(Exception):
 
 @dataclass
 class _Observation:
-    """What answers since `started` say of others: the count's span against our own answers."""
+    """What answers since `started` say of others: the count's span against our own requests."""
 
     started: float
     lowest: int
     highest: int
-    answers: int = 1
+    ended: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ class Budget:
         finally:
             with self._changed:
                 self._in_flight -= 1
+                if self._observation:
+                    self._observation.ended += 1
                 self._answered.append(self._clock())
                 self._changed.notify_all()
 
@@ -224,12 +226,11 @@ class Budget:
         else:
             seen.lowest = min(seen.lowest, used)
             seen.highest = max(seen.highest, used)
-            seen.answers += 1
         # Each answer names its place in the count: places between that are not ours are others'.
-        theirs = seen.highest - seen.lowest + 1 - seen.answers - (self._in_flight - 1)
+        theirs = seen.highest - seen.lowest + 1 - seen.ended - self._in_flight
         elapsed = now - seen.started
-        pace = theirs * WINDOW / elapsed if elapsed >= 1 and theirs > 0 else 0.0
-        if elapsed < 1 or started_anew:
+        pace = max(0, theirs) * WINDOW / max(elapsed, _WATCH_OTHERS)
+        if elapsed < _WATCH_OTHERS or started_anew:
             # Too short to measure: the last estimate stands until there is a better one.
             pace = max(pace, self._others)
         # A server that counts a sliding minute tells others' use at once.
