@@ -25,21 +25,12 @@ RUN /opt/poetry/bin/poetry export --only main --output requirements.txt \
 COPY README.md LICENSE ./
 COPY source_kustomer ./source_kustomer
 # Poetry's environment has the build backend already, so that this layer needs no network.
+# Installed under another root, so that the dependencies stay as they were, a layer of the image too.
 RUN /opt/poetry/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build/wheels . \
-    && /opt/poetry/bin/pip --python /opt/source/bin/python install \
+    && /opt/poetry/bin/pip --python /opt/source/bin/python install --root /code \
     --no-deps --no-index --no-cache-dir --compile /build/wheels/*.whl
 
 FROM ${BASE_IMAGE}
-ARG VERSION=0.1.0
-LABEL io.airbyte.name="airbyte/source-kustomer" \
-    io.airbyte.version="${VERSION}" \
-    org.opencontainers.image.title="source-kustomer" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.licenses="MIT"
-
-# Only root could change it, and the connector is not root.
-COPY --from=builder /opt/source /opt/source
-
 # TMPDIR: the CDK makes a temporary directory, and /dev/shm is what a read-only container can write.
 # AIRBYTE_ENTRYPOINT: Airbyte's platform starts this and not the image's entrypoint.
 ENV PATH="/opt/source/bin:${PATH}" \
@@ -47,7 +38,18 @@ ENV PATH="/opt/source/bin:${PATH}" \
     TMPDIR=/dev/shm \
     AIRBYTE_ENTRYPOINT="source-kustomer"
 
-# Uid 1000 in the base image.
+# Uid 1000 in the base image. What is copied below is root's all the same: the connector is not
+# to change it.
 USER airbyte
 WORKDIR /airbyte
 ENTRYPOINT ["source-kustomer"]
+
+# What changes least comes first: whoever has the previous version pulls the last layer only.
+COPY --from=builder /opt/source /opt/source
+ARG VERSION=0.1.0
+LABEL io.airbyte.name="airbyte/source-kustomer" \
+    io.airbyte.version="${VERSION}" \
+    org.opencontainers.image.title="source-kustomer" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.licenses="MIT"
+COPY --from=builder /code/opt/source /opt/source

@@ -3,18 +3,16 @@
 import fcntl
 import functools
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import docker
-from docker.errors import APIError, BuildError, DockerException, ImageNotFound
-
 TAG = "source-kustomer:test"
+PROJECT = Path(__file__).parents[1]
 
-_PROJECT = Path(__file__).parents[1]
 _STANDIN = Path(__file__).with_name("standin_base_image.sh")
 _SECONDS_FOR_STANDIN = 1800
 # Docker passes these to a build by itself only where its client's configuration says so.
@@ -25,54 +23,83 @@ class NoImageError(Exception):
     """No image can be built on this machine, for a reason that lies outside the project."""
 
 
-@functools.cache
+class DockerError(Exception):
+    """Docker's command failed."""
+
+
 def image() -> str:
     """Build the connector's image, on Airbyte's base or else on the stand-in, and return its tag.
 
     Raises `NoImageError` with one line that says why, where neither base can be had.
     """
+    built = _image_or_reason()
+    if isinstance(built, NoImageError):
+        raise built
+    return built
+
+
+def build(project: Path, tag: str) -> None:
+    """Build an image from a folder with the project's files."""
+    arguments = {name: os.environ[name] for name in _PROXIES if name in os.environ}
+    arguments["BASE_IMAGE"] = base()
+    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    # The package index may be one that only this machine's network reaches.
+    docker("build", "--network=host", *options, f"--tag={tag}", str(project))
+
+
+def docker(*arguments: str, stdin: str = "") -> str:
+    """Run Docker's command to its end and return what it printed; an error has its last lines."""
+    done = subprocess.run(
+        ["docker", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS_FOR_STANDIN,
+        check=False,
+    )
+    if done.returncode:
+        written = f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        raise DockerError(f"docker {arguments[0]} exited with {done.returncode}\n{written}")
+    return done.stdout
+
+
+@functools.cache
+def base() -> str:
+    """Return the base image: Airbyte's or else the stand-in; raises `NoImageError`."""
+    if shutil.which("docker") is None:
+        raise NoImageError("there is no docker command")
+    try:
+        docker("version")
+    except DockerError as e:
+        raise NoImageError(_last_line(e)) from None
+    airbytes = _airbyte_base()
+    try:
+        docker("image", "inspect", airbytes)
+    except DockerError:
+        try:
+            docker("pull", airbytes)
+        except DockerError as e:
+            return _standin(f"Airbyte's base image cannot be had ({_last_line(e)})")
+    return airbytes
+
+
+@functools.cache
+def _image_or_reason() -> str | NoImageError:
+    # Cached too where there is none: finding that out again would take as long.
     with _one_process_at_a_time():
         try:
-            client = docker.from_env(timeout=_SECONDS_FOR_STANDIN)
-        except DockerException as e:
-            raise NoImageError(f"Docker cannot be reached ({_line(e)})") from None
-        with client:
-            arguments = {name: os.environ[name] for name in _PROXIES if name in os.environ}
-            base = airbyte_base()
-            try:
-                _have(client, base)
-            except DockerException as e:
-                arguments["BASE_IMAGE"] = _standin(f"Airbyte's base image cannot be had: {_line(e)}")
-            try:
-                client.images.build(
-                    path=str(_PROJECT),
-                    tag=TAG,
-                    buildargs=arguments,
-                    # The package index may be one that only this machine's network reaches.
-                    network_mode="host",
-                    rm=True,
-                    forcerm=True,
-                )
-            except BuildError as e:
-                log = "".join(str(entry.get("stream", "")) for entry in e.build_log)
-                raise RuntimeError(f"{e.msg}\n{log[-4000:]}") from None
+            base()
+        except NoImageError as e:
+            return e
+        build(PROJECT, TAG)
     return TAG
 
 
-def airbyte_base() -> str:
-    """Return the base image that the Dockerfile names."""
-    for line in (_PROJECT / "Dockerfile").read_text().splitlines():
+def _airbyte_base() -> str:
+    for line in (PROJECT / "Dockerfile").read_text().splitlines():
         if line.startswith("ARG BASE_IMAGE="):
             return line.partition("=")[2]
     raise AssertionError("the Dockerfile names no base image")
-
-
-def _have(client: docker.DockerClient, name: str) -> None:
-    try:
-        client.images.get(name)
-    except ImageNotFound:
-        repository, _, digest = name.partition("@")
-        client.images.pull(repository.rpartition(":")[0], tag=digest)
 
 
 def _standin(why: str) -> str:
@@ -85,9 +112,9 @@ def _standin(why: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as e:
-        raise NoImageError(f"{why}; nor the stand-in: {_line(e)}") from None
+        raise NoImageError(f"{why}, nor can a stand-in be made ({_last_line(e)})") from None
     if made.returncode:
-        raise NoImageError(f"{why}; nor the stand-in: {_line(made.stderr)}")
+        raise NoImageError(f"{why}, nor can a stand-in be made ({_last_line(made.stderr)})")
     return made.stdout.strip()
 
 
@@ -100,8 +127,6 @@ def _one_process_at_a_time() -> Iterator[None]:
         yield
 
 
-def _line(reason: object) -> str:
-    if isinstance(reason, APIError) and reason.explanation:
-        reason = reason.explanation
+def _last_line(reason: object) -> str:
     lines = str(reason).strip().splitlines()
     return lines[-1] if lines else "no reason given"

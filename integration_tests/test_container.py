@@ -1,249 +1,317 @@
 """The connector as Airbyte runs it: its image, with nothing that it may write to, and not root."""
 
 import json
-from collections import Counter
-from collections.abc import Iterator
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 import yaml
-from image import NoImageError, image
 
-from sandbox import Sandbox
+from integration_tests.connector import Result
+from integration_tests.image import PROJECT, base, build, docker
+from sandbox import LISTS, Reply, Sandbox
 
-pytestmark = pytest.mark.image_tests
+pytest_plugins = ["integration_tests.image_fixtures"]
+pytestmark = [pytest.mark.image_tests, pytest.mark.xdist_group("image")]
 
 # The CDK with its own dependencies is most of it; a compiler or a second copy would not fit.
-_LARGEST = 900 * 1000 * 1000
-
-Messages = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
-    try:
-        image()
-    except NoImageError as e:
-        pytest.skip(f"left out, no image: {e}")
-    with docker.from_env(timeout=600) as client:
-        yield client
+_LARGEST = 350 * 1000 * 1000
+# The exit code that SIGKILL leaves.
+_KILLED = 137
+_BUILT_FROM = (
+    ".dockerignore",
+    "Dockerfile",
+    "LICENSE",
+    "README.md",
+    "poetry.lock",
+    "pyproject.toml",
+    "source_kustomer",
+)
+_NOT_FOR_THE_IMAGE = (
+    ".env",
+    ".git/config",
+    ".venv/bin/python",
+    "config.json",
+    "integration_tests/config.json",
+    "poetry.lock.old",
+    "secrets/config.json",
+    "source_kustomer/__pycache__/run.cpython-311.pyc",
+    "source_kustomer/left_over.pyc",
+)
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(customers=250) as sandbox:
+    """An organization with more than one page of customers and of conversations."""
+    with Sandbox(customers=250, conversations=120) as sandbox:
         yield sandbox
 
 
+@dataclass(frozen=True)
+class Image:
+    """Runs the image as strictly as an operator may, with a folder of files that it may read."""
+
+    tag: str
+    folder: Path
+    sandbox: Sandbox
+
+    def write(self, name: str, content: object) -> None:
+        """Write a JSON file that containers find under /config."""
+        (self.folder / name).write_text(json.dumps(content))
+
+    def command(self, *arguments: str, entrypoint: str = "", name: str = "") -> list[str]:
+        """Return the command that runs a container with the sandbox's configuration."""
+        self.write("config.json", {"org_name": "acme", "api_key": self.sandbox.key})
+        return [
+            *("docker", "run", "--rm", "--read-only", "--cap-drop=ALL", "--network=host"),
+            "--security-opt=no-new-privileges",
+            f"--env=KUSTOMER_API_URL={self.sandbox.url}",
+            f"--volume={self.folder}:/config:ro",
+            *([f"--entrypoint={entrypoint}"] if entrypoint else []),
+            *([f"--name={name}"] if name else []),
+            self.tag,
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, entrypoint: str = "") -> Result:
+        """Run a container to its end."""
+        began = time.monotonic()
+        done = subprocess.run(
+            self.command(*arguments, entrypoint=entrypoint),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+    def python(self, *lines: str) -> list[str]:
+        """Run Python code inside and return the lines that it printed."""
+        result = self.run("-c", "\n".join(lines), entrypoint="python")
+        assert (result.code, result.stderr) == (0, "")
+        return result.stdout.splitlines()
+
+
 @pytest.fixture
-def files(tmp_path: Path) -> Path:
-    # Pytest's own directories are for their owner only, and the container's user is another.
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    return tmp_path
+def connector(tag: str, tmp_path: Path, sandbox: Sandbox) -> Image:
+    """The image with a folder that its user may read."""
+    # Pytest's own folders are for their owner only, and the container's user is another.
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    return Image(tag, tmp_path, sandbox)
 
 
-def run(
-    client: docker.DockerClient,
-    *command: str,
-    entrypoint: str | None = None,
-    files: Path | None = None,
-    environment: dict[str, str] | None = None,
-) -> tuple[int, str]:
-    """Run a container to its end and return its exit code and what it wrote."""
-    container = client.containers.create(
-        image(),
-        list(command),
-        entrypoint=entrypoint,
-        read_only=True,
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges"],
-        network_mode="host",
-        environment=environment or {},
-        volumes={str(files): {"bind": "/config", "mode": "ro"}} if files else {},
-    )
-    try:
-        container.start()
-        status = container.wait(timeout=300)["StatusCode"]
-        return status, container.logs(stdout=True, stderr=True).decode()
-    finally:
-        container.remove(force=True)
+def inspect(tag: str) -> dict[str, Any]:
+    """Return what the engine knows about an image."""
+    found: list[dict[str, Any]] = json.loads(docker("image", "inspect", tag))
+    return found[0]
 
 
-def messages(
-    client: docker.DockerClient, sandbox: Sandbox, files: Path, *command: str, status: int = 0
-) -> Messages:
-    """Run one command of the protocol against the sandbox; whatever it writes is a message."""
-    (files / "config.json").write_text(json.dumps({"org_name": "acme", "api_key": sandbox.key}))
-    ended, output = run(
-        client, *command, files=files, environment={"KUSTOMER_API_URL": sandbox.url}
-    )
-    assert ended == status, output[-2000:]
-    return [json.loads(line) for line in output.splitlines()]
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
-def of(kind: str, messages: Messages) -> Messages:
-    return [message[kind.lower()] for message in messages if message["type"] == kind]
+def configured(*streams: str) -> dict[str, Any]:
+    """Return a catalog that asks for these streams in full."""
+    return {
+        "streams": [
+            {
+                "stream": {
+                    "name": name,
+                    "json_schema": {},
+                    "supported_sync_modes": ["full_refresh"],
+                },
+                "sync_mode": "full_refresh",
+                "destination_sync_mode": "overwrite",
+            }
+            for name in streams
+        ]
+    }
 
 
-def discovered(client: docker.DockerClient, sandbox: Sandbox, files: Path) -> Messages:
-    found = messages(client, sandbox, files, "discover", "--config", "/config/config.json")
-    streams: Messages = of("CATALOG", found)[0]["streams"]
-    return streams
-
-
-def test_spec(client: docker.DockerClient) -> None:
-    status, output = run(client, "spec")
-    assert status == 0
-    (spec,) = of("SPEC", [json.loads(line) for line in output.splitlines()])
+def test_spec_asks_for_an_organization_and_a_key(connector: Image) -> None:
+    result = connector.run("spec")
+    (spec,) = result.of_type("SPEC")
+    assert (result.code, result.stderr) == (0, "")
     assert spec["connectionSpecification"]["required"] == ["org_name", "api_key"]
 
 
-def test_check(client: docker.DockerClient, sandbox: Sandbox, files: Path) -> None:
-    found = messages(client, sandbox, files, "check", "--config", "/config/config.json")
-    (result,) = of("CONNECTION_STATUS", [_with_status_key(message) for message in found])
-    assert result["status"] == "SUCCEEDED"
+def test_check_given_the_right_key_then_it_succeeds(connector: Image) -> None:
+    result = connector.run("check", "--config", "/config/config.json")
+    assert (result.code, result.stderr) == (0, "")
+    assert result.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
 
 
-def test_check_refuses_a_wrong_key(
-    client: docker.DockerClient, sandbox: Sandbox, files: Path
-) -> None:
-    (files / "wrong.json").write_text(json.dumps({"org_name": "acme", "api_key": "another"}))
-    _, output = run(
-        client,
-        "check",
-        "--config",
-        "/config/wrong.json",
-        files=files,
-        environment={"KUSTOMER_API_URL": sandbox.url},
+def test_check_given_a_wrong_key_then_it_fails_and_does_not_show_the_key(connector: Image) -> None:
+    key = "a-key-of-nobody-9c21"
+    connector.write("wrong.json", {"org_name": "acme", "api_key": key})
+    result = connector.run("check", "--config", "/config/wrong.json")
+    (status,) = result.of_type("CONNECTION_STATUS")
+    assert status["status"] == "FAILED"
+    assert key not in result.stdout + result.stderr
+
+
+def test_discover_lists_every_stream_in_order(connector: Image) -> None:
+    result = connector.run("discover", "--config", "/config/config.json")
+    (catalog,) = result.of_type("CATALOG")
+    assert (result.code, result.stderr) == (0, "")
+    assert [stream["name"] for stream in catalog["streams"]] == list(LISTS)
+
+
+def test_read_brings_every_record_once(connector: Image, sandbox: Sandbox) -> None:
+    connector.write("catalog.json", configured(*LISTS))
+    result = connector.run(
+        "read", "--config", "/config/config.json", "--catalog", "/config/catalog.json"
     )
-    found = [_with_status_key(json.loads(line)) for line in output.splitlines()]
-    (result,) = of("CONNECTION_STATUS", found)
-    assert result["status"] == "FAILED"
-
-
-def test_discover(client: docker.DockerClient, sandbox: Sandbox, files: Path) -> None:
-    assert [stream["name"] for stream in discovered(client, sandbox, files)] == list(sandbox.lists)
-
-
-def test_read_brings_every_record(
-    client: docker.DockerClient, sandbox: Sandbox, files: Path
-) -> None:
-    catalog = {
-        "streams": [
-            {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
-            for stream in discovered(client, sandbox, files)
-        ]
-    }
-    (files / "catalog.json").write_text(json.dumps(catalog))
-    found = messages(
-        client,
-        sandbox,
-        files,
-        "read",
-        "--config",
-        "/config/config.json",
-        "--catalog",
-        "/config/catalog.json",
-    )
-    records = of("RECORD", found)
-    assert Counter(record["stream"] for record in records) == {
-        name: len(resources) for name, resources in sandbox.lists.items()
-    }
+    assert (result.code, result.stderr, result.errors) == (0, "", [])
     for name, resources in sandbox.lists.items():
-        arrived = {record["data"]["id"] for record in records if record["stream"] == name}
-        assert arrived == {resource["id"] for resource in resources}
-    statuses = Counter(
-        trace["stream_status"]["status"]
-        for trace in of("TRACE", found)
-        if trace["type"] == "STREAM_STATUS"
+        arrived = sorted(record["id"] for record in result.records(name))
+        assert arrived == sorted(resource["id"] for resource in resources), name
+
+
+def test_read_given_a_catalog_that_is_not_there_then_it_exits_with_1(connector: Image) -> None:
+    result = connector.run(
+        "read", "--config", "/config/config.json", "--catalog", "/config/absent.json"
     )
-    assert statuses["COMPLETE"] == len(sandbox.lists)
+    (error,) = result.errors
+    assert result.code == 1
+    assert "/config/absent.json" in error["message"]
 
 
-def test_an_unreadable_catalog_fails(
-    client: docker.DockerClient, sandbox: Sandbox, files: Path
+def test_read_given_a_sigterm_while_the_server_is_silent_then_it_ends_within_seconds(
+    connector: Image,
 ) -> None:
-    found = messages(
-        client,
-        sandbox,
-        files,
-        "read",
-        "--config",
-        "/config/config.json",
-        "--catalog",
-        "/config/absent.json",
-        status=1,
+    name = f"source-kustomer-{time.time_ns()}"
+    connector.write("catalog.json", configured("customers"))
+    arguments = ("read", "--config", "/config/config.json", "--catalog", "/config/catalog.json")
+    with Sandbox(customers=1000) as silent:
+        silent.before(lambda request: Reply(hang=40) if request.page > 1 else None)
+        reading = replace(connector, sandbox=silent)
+        command = reading.command(*arguments, name=name)
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                wait_until(lambda: any(request.page > 1 for request in silent.of("customers")))
+                docker("kill", "--signal=TERM", name)
+                process.communicate(timeout=15)
+            finally:
+                if process.poll() is None:
+                    docker("kill", name)
+    assert process.returncode not in {0, _KILLED}
+
+
+def test_it_is_not_root_and_may_change_nothing_of_itself(connector: Image) -> None:
+    printed = connector.python(
+        "import os, sys, sysconfig",
+        "folders = [sys.prefix, *sysconfig.get_paths().values()]",
+        "print(os.getuid(), [f for f in folders if os.access(f, os.W_OK)])",
     )
-    assert [trace["type"] for trace in of("TRACE", found)] == ["ERROR"]
+    assert printed == ["1000 []"]
 
 
-def test_it_is_not_root_and_writes_nowhere(client: docker.DockerClient) -> None:
-    writable = (
-        "import os, sys\n"
-        "import source_kustomer\n"
-        "print(os.getuid(), os.access(source_kustomer.__file__, os.W_OK))"
-    )
-    status, output = run(client, "-c", writable, entrypoint="python")
-    assert (status, output.split()) == (0, ["1000", "False"])
-
-
-def test_labels_and_entrypoint_equal_the_metadata(client: docker.DockerClient) -> None:
-    metadata = yaml.safe_load((Path(__file__).parents[1] / "metadata.yaml").read_text())["data"]
-    configuration = client.images.get(image()).attrs["Config"]
+def test_labels_and_entrypoint_equal_the_metadata(tag: str) -> None:
+    metadata = yaml.safe_load((PROJECT / "metadata.yaml").read_text())["data"]
+    configuration = inspect(tag)["Config"]
     assert configuration["Labels"]["io.airbyte.name"] == metadata["dockerRepository"]
     assert configuration["Labels"]["io.airbyte.version"] == metadata["dockerImageTag"]
     environment = dict(entry.split("=", 1) for entry in configuration["Env"])
     assert configuration["Entrypoint"] == [environment["AIRBYTE_ENTRYPOINT"]]
     assert configuration["User"] == "airbyte"
-    assert not configuration["Cmd"]
+    assert not configuration.get("Cmd")
 
 
-def test_only_the_package_is_inside(client: docker.DockerClient) -> None:
-    look = (
-        "import os, pathlib, sys\n"
-        "import source_kustomer\n"
-        "package = pathlib.Path(source_kustomer.__file__).parent\n"
-        "print(*sorted(p.name for p in package.parent.iterdir()), sep='\\n')\n"
-        "print(*(os.listdir('.')), sep='\\n')\n"
-        "print(*(path for path in ('/build', '/opt/poetry') if os.path.exists(path)), sep='\\n')"
+def test_the_installed_code_is_this_code_and_no_tool_is_left(connector: Image) -> None:
+    printed = connector.python(
+        "import pathlib, sysconfig",
+        "installed = pathlib.Path(sysconfig.get_path('purelib'))",
+        "code = installed / 'source_kustomer'",
+        "print(*sorted(str(p.relative_to(code)) for p in code.rglob('*')",
+        "              if p.is_file() and p.suffix != '.pyc'))",
+        "folders = [installed, pathlib.Path(), *map(pathlib.Path, ('/', '/opt', '/build'))]",
+        "print(*(p.name for folder in folders if folder.exists() for p in folder.iterdir()))",
     )
-    status, output = run(client, "-c", look, entrypoint="python")
-    assert status == 0, output
-    inside = set(output.split())
-    assert "source_kustomer" in inside
-    assert not inside & {
-        "/build",
-        "/opt/poetry",
-        "Dockerfile",
-        "integration_tests",
-        "pip",
-        "poetry",
-        "pyproject.toml",
-        "pytest",
-        "sandbox",
-        "secrets",
-        "unit_tests",
-    }
-
-
-def test_the_package_is_compiled(client: docker.DockerClient) -> None:
-    look = (
-        "import importlib.util, pathlib, airbyte_cdk, source_kustomer.run\n"
-        "for module in (airbyte_cdk, source_kustomer.run):\n"
-        "    print(pathlib.Path(importlib.util.cache_from_source(module.__file__)).exists())"
+    here = PROJECT / "source_kustomer"
+    assert printed[0].split() == sorted(
+        str(path.relative_to(here))
+        for path in here.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
     )
-    assert run(client, "-c", look, entrypoint="python") == (0, "True\nTrue\n")
+    others = {"build", "code", "integration_tests", "pip", "poetry", "pytest", "sandbox", "secrets"}
+    assert not others & set(printed[1].split())
 
 
-def test_its_size_is_the_dependencies(client: docker.DockerClient) -> None:
-    assert client.images.get(image()).attrs["Size"] < _LARGEST
+def test_everything_is_compiled_and_python_accepts_it(connector: Image) -> None:
+    printed = connector.python(
+        "import importlib.util, os, airbyte_cdk, source_kustomer.run",
+        "for module in (airbyte_cdk, source_kustomer.run):",
+        "    with open(importlib.util.cache_from_source(module.__file__), 'rb') as compiled:",
+        "        header = compiled.read(16)",
+        "    written = int(os.stat(module.__file__).st_mtime)",
+        "    print(header[:4] == importlib.util.MAGIC_NUMBER,",
+        "          int.from_bytes(header[8:12], 'little') == written)",
+    )
+    assert printed == ["True True", "True True"]
 
 
-def _with_status_key(message: dict[str, Any]) -> dict[str, Any]:
-    """Name the result of a check as its message's type is named."""
-    if message["type"] == "CONNECTION_STATUS":
-        return message | {"connection_status": message["connectionStatus"]}
-    return message
+def test_it_adds_little_more_than_the_dependencies_to_its_base(tag: str) -> None:
+    assert inspect(tag)["Size"] - inspect(base())["Size"] < _LARGEST
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Copy what the image is built from."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in _BUILT_FROM:
+        if (PROJECT / name).is_dir():
+            shutil.copytree(
+                PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        else:
+            shutil.copy2(PROJECT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def new_tag(tag: str) -> Iterator[str]:
+    """A name for another image, which is removed afterwards."""
+    name = f"{tag}-{time.time_ns()}"
+    yield name
+    docker("rmi", "--force", name)
+
+
+def test_build_given_changed_code_then_only_the_last_layer_is_new(
+    tag: str, copy: Path, new_tag: str
+) -> None:
+    with (copy / "source_kustomer" / "source.py").open("a") as code:
+        code.write(f"\n# {time.time_ns()}\n")
+    build(copy, new_tag)
+    before, after = (inspect(name)["RootFS"]["Layers"] for name in (tag, new_tag))
+    # Dependencies that were installed once more would make another layer: files carry their times.
+    assert before[:-1] == after[:-1]
+    assert before[-1] != after[-1]
+
+
+def test_build_sees_nothing_but_what_the_allow_list_names(
+    tag: str, copy: Path, new_tag: str
+) -> None:
+    wanted = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+    wanted -= {".dockerignore", "Dockerfile"}
+    for name in _NOT_FOR_THE_IMAGE:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("not for others")
+    (copy / "Dockerfile").write_text(f"FROM {tag}\nCOPY . /context/\n")
+    docker("build", f"--tag={new_tag}", str(copy))
+    look = (
+        "import pathlib; print(*(p for p in pathlib.Path().rglob('*') if p.is_file()), sep='\\n')"
+    )
+    seen = docker("run", "--rm", "--workdir=/context", "--entrypoint=python", new_tag, "-c", look)
+    assert set(seen.splitlines()) == wanted

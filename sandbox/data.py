@@ -192,6 +192,7 @@ class World:
             "tags": self._some("tags", 2),
             "deleted": "false" if number % 97 == 0 else False,
             "lastActivityAt": self._at(timedelta(days=number % 60)),
+            "lastSeenAt": self._at(timedelta(days=number % 30)),
             "lastMessageIn": nothing
             if number % 5
             else {"sentiment": None, "meta": {"to": "a@b.c"}},
@@ -233,6 +234,7 @@ class World:
             "assignedTeams": self._some("teams", 1),
             "firstResponse": {"createdAt": answered, "responseTime": waited} if number % 4 else {},
             "reopenCount": number % 3,
+            "reopenFromDoneCount": number % 3 // 2,
             "snoozeCount": int(status == "snoozed"),
             "ended": status == "done",
             "endedAt": self._at(timedelta(days=1)) if status == "done" else None,

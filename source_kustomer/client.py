@@ -62,6 +62,9 @@ READING = Patience(tries=6, seconds=120)
 # A wait that the server asks for, or for the rate limit, is sure to come to an end.
 _LONGEST_ASKED_WAIT = 540.0
 
+# What one page may take in all.
+_LONGEST_PAGE = 600.0
+
 # How long nothing leaves after a 429 that does not say when it ends.
 _UNKNOWN_RESET = 5.0
 
@@ -247,9 +250,11 @@ class Client:
         ahead: Answer | None,
     ) -> tuple[Answer, Outcome | None]:
         """Try once; the outcome is None for a success, which has its document."""
-        left = patience.seconds - (time.monotonic() - began)
-        deadline = time.monotonic() + max(left, 1.0)
         unlimited = patience is READING
+        elapsed = time.monotonic() - began
+        # However long the limit was waited for, an answer has its time: up to four timeouts.
+        left = (_LONGEST_PAGE - elapsed) / 4 if unlimited else patience.seconds - elapsed
+        deadline = time.monotonic() + max(left, 1.0)
         try:
             answer = ahead or self.send(
                 url,

@@ -284,7 +284,7 @@ CAUSES: Final = (
         "timeout",
         "no connection, or no complete answer, in time",
         lambda o: o.raised(
-            requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError
+            requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError
         ),
         Action.RETRY,
         TRANSIENT,

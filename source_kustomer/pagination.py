@@ -178,6 +178,11 @@ class _Number:
         return urlencode([("page", page), *self.others])
 
 
+def _rereads(gap_start: int | None, gap_end: int | None, size: int) -> int:
+    """Return how many pages may be read for a gap that moves meanwhile."""
+    return _MOST_REREADS + ((gap_end or 0) - (gap_start or 0)) // size
+
+
 @dataclass(frozen=True)
 class Position:
     """How far a list is read; its fields are the stream's state.
@@ -213,7 +218,7 @@ class Position:
                 raise InvalidStateError
         position = cls(**{"next": None, **state})
         gap = (position.gap_start, position.gap_end, position.gap_total)
-        if position.query is None or position.size < 1 or (None in gap and any(gap)):
+        if position.query is None or position.size < 1 or 0 < gap.count(None) < len(gap):
             raise InvalidStateError
         queries = (query for query in (position.last, position.next) if query)
         if any(number.page < 1 for query in queries if (number := _Number.of(query))):
@@ -272,7 +277,7 @@ class Walk:
         self.warning: tuple[str, dict[str, int]] | None = None
         self._last_page: int | None = None
         self._empty_pages = 0
-        self._rereads_left = 0
+        self._rereads_left = _rereads(position.gap_start, position.gap_end, position.size)
         self._arrived_at = float("-inf")
         self._queries: set[int] = set()
         self._recent: deque[str] = deque()
@@ -344,7 +349,7 @@ class Walk:
             self._check_end(page, full=count >= size, records=records, end=end)
         gap = self._gap(page, asked, size, overlapped=overlapped)
         if gap:
-            self._rereads_left = _MOST_REREADS + (gap["gap_end"] - gap["gap_start"]) // size
+            self._rereads_left = _rereads(gap["gap_start"], gap["gap_end"], size)
         total = now.total if page.total is None else page.total
         return Position(query, page.next, size, records, total, **gap)
 

@@ -29,9 +29,6 @@ _WATCH_OTHERS = 3.0
 # Others' pace is measured over this long, so that it follows what people do now.
 _MEASURE_OTHERS = 20.0
 
-# Where others use everything, a request is tried this often, or recovery would never be seen.
-_TRY_AGAIN = 10.0
-
 # A reset this large is a moment and not a number of seconds, or even a moment in milliseconds.
 _EPOCHS = 1e8
 _MILLISECONDS = 1e11
@@ -186,7 +183,8 @@ class Budget:
         if own < self._allowed() and not exhausted:
             return 0.0
         if own == 0:
-            return max(0.0, self._learned_at + _TRY_AGAIN - now)
+            # Where others use everything, one a minute sees when they stop.
+            return 0.0
         if self._first_learned_at is not None and now < self._first_learned_at + _WATCH_OTHERS:
             return 0.05
         if self._in_flight and (exhausted or not self._answered):

@@ -56,6 +56,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Write the messages of one command to stdout and return the exit code."""
+    # A line of the log that nobody reads any more must not become a traceback on stderr.
+    logging.raiseExceptions = False
     source = SourceKustomer()
     entrypoint = _Entrypoint(source)
     command = AirbyteEntrypoint.parse_args(arguments or ["--help"])
@@ -78,8 +80,10 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read the messages has gone; Python would complain once more while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the messages has gone: the CDK's buffer, which could not be emptied, still
+        # stands in for stdout, and Python would complain once more while it exits.
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     return 0
 

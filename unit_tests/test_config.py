@@ -100,6 +100,16 @@ def test_whatever_is_entered_leads_to_kustomer_or_is_refused(entered: str) -> No
         "api.prod2.kustomerapp.com",
         "prod4.kustomerapp.com",
         "acme.kustomerapp.com:99999",
+        "acme.kustomerapp.com:0",
+        "https://",
+        "https:///acme",
+        "/acme",
+        "?acme",
+        "acme.kustomerapp.com:",
+        "acme.kustomerapp.com/a b",
+        "acme.kustomerapp.com/a\tb",
+        "acme.kustomerapp.com/a\\b",
+        "acme.kustomerapp.com/é",
         "ftp://acme.kustomerapp.com",
         "https://https://acme.kustomerapp.com",
     ],
@@ -107,6 +117,71 @@ def test_whatever_is_entered_leads_to_kustomer_or_is_refused(entered: str) -> No
 def test_what_is_no_organization_is_refused_with_what_to_enter(entered: object) -> None:
     with pytest.raises(InvalidConfigError, match=r"'acme' for https://acme\.kustomerapp\.com"):
         parse(org_name=entered)
+
+
+ENTER = (
+    "Enter the first part of the web address at which you use Kustomer: "
+    "'acme' for https://acme.kustomerapp.com."
+)
+LONGEST = "_" * (8 + 63 + 16)
+
+
+@pytest.mark.parametrize(
+    ("entered", "wrong"),
+    [
+        (None, "The organization name is empty."),
+        (" \n", "The organization name is empty."),
+        (7, "The organization name is not text."),
+        ([], "The organization name is not text."),
+        ("a_b", "'a_b' is not the name of a Kustomer organization."),
+        (" a\tb\u2028c ", "'a?b?c' is not the name of a Kustomer organization."),
+        (LONGEST, f"'{LONGEST}' is not the name of a Kustomer organization."),
+        (f"{LONGEST}_", "What was entered is not the name of a Kustomer organization."),
+        ("a@b", "What was entered is not the name of a Kustomer organization."),
+        # Its lower case is a letter of ASCII.
+        ("\u212aacme", "'\u212aacme' is not the name of a Kustomer organization."),
+    ],
+    ids=repr,
+)
+def test_a_wrong_organization_is_told_in_a_sentence(entered: object, wrong: str) -> None:
+    with pytest.raises(InvalidConfigError) as refusal:
+        parse(org_name=entered)
+    assert str(refusal.value) == f"{wrong} {ENTER}"
+
+
+@pytest.mark.parametrize(
+    ("entered", "wrong"),
+    [
+        (None, "The API key is empty."),
+        (" \n", "The API key is empty."),
+        (5, "The API key is not text."),
+        ("k\u00e9y", "The API key contains a character that no key has (it is not ASCII)."),
+        ("k y", "The API key contains a blank, a line break or a control character."),
+        ("k\x7f", "The API key contains a blank, a line break or a control character."),
+    ],
+    ids=repr,
+)
+def test_a_wrong_key_is_told_in_a_sentence(entered: object, wrong: str) -> None:
+    with pytest.raises(InvalidConfigError) as refusal:
+        parse(api_key=entered)
+    assert str(refusal.value) == (
+        f"{wrong} Copy the whole key once more from Settings > Security > API Keys."
+    )
+
+
+def test_a_wrong_share_or_address_is_told_in_a_sentence() -> None:
+    with pytest.raises(InvalidConfigError) as refusal:
+        parse(rate_limit_share=0)
+    assert str(refusal.value) == (
+        "The share of the rate limit (rate_limit_share) must be a whole number from 1 to 100; "
+        "leave it out for 80."
+    )
+    with pytest.raises(InvalidConfigError) as refusal:
+        parse({"KUSTOMER_API_URL": "x"})
+    assert str(refusal.value) == (
+        "The environment variable KUSTOMER_API_URL must be an https address, or plain http to this "
+        "machine only, such as http://127.0.0.1:8080: correct it, or unset it to use Kustomer."
+    )
 
 
 def test_a_key_or_password_in_the_wrong_field_is_not_shown() -> None:
@@ -151,6 +226,8 @@ def test_another_share_is_refused(entered: object) -> None:
         ("https://example.test", "https://example.test/v1/"),
         ("https://example.test:8443/", "https://example.test:8443/v1/"),
         ("https://example.test/v1", "https://example.test/v1/"),
+        ("https://example.test//", "https://example.test/v1/"),
+        ("https://example.test/X", "https://example.test/X/v1/"),
         ("https://example.test/kustomer/v1/", "https://example.test/kustomer/v1/"),
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080/v1/"),
         ("http://127.8.0.1", "http://127.8.0.1/v1/"),
@@ -175,6 +252,8 @@ def test_the_operator_may_send_requests_elsewhere(url: str, base: str) -> None:
         "https://user:word@example.test",
         "https://example.test/?x=1",
         "https://example.test:x",
+        "https://example.test:0",
+        "https://example.test/#x",
         "https://[::1",
     ],
 )

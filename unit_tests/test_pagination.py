@@ -120,6 +120,18 @@ def test_a_drop_at_the_seam_of_a_resumed_read_is_seen_by_the_state() -> None:
     assert it.always <= set(got)
 
 
+@pytest.mark.parametrize("dropped", [150, 399])
+def test_a_read_that_is_resumed_within_moved_pages_reads_them_all(dropped: int) -> None:
+    it, state, got = server(1000), walk().position.state, list[str]()
+    while "next" in state or "gap_end" in state:
+        reader = walk(Position.of_state(state) if it.requests else None)
+        if it.requests == 5:
+            it.remove(0, dropped)
+        got += [r["id"] for r in reader.take(it.answer(reader.query))]
+        state = reader.position.state
+    assert it.always <= set(got)
+
+
 @pytest.mark.parametrize("left", [0, 30, 350])
 def test_a_list_that_shrank_to_before_the_resumed_page_is_still_whole(left: int) -> None:
     it, first = server(1000), walk()
@@ -184,10 +196,44 @@ def test_nothing_that_was_always_there_is_missed_whatever_moves(
     except ListError as error:
         # A list that moves with nearly every request may end in a sentence, never silently short.
         assert error.fault is ListFault.MOVING_LIST
+        assert isinstance(pages := error.details["pages"], int)
+        assert pages >= 50
         return
     assert it.always <= set(got)
     if not resumed:
         assert len(got) == len(set(got))
+
+
+def test_records_that_an_older_answer_lacks_are_read_again_where_they_are_now() -> None:
+    it, reader = server(20, size=10), walk(size=10)
+    # Both pages were asked for together; the second one was answered before the first one.
+    second = it.answer("page=2&pageSize=10")
+    it.insert(0, 5)
+    first = it.answer("page=1&pageSize=10")
+    # Afterwards the list is as long as it was.
+    it.remove(20, 5)
+    got = [r["id"] for r in reader.take(first, asked_at=0, arrived_at=2)]
+    got += [r["id"] for r in reader.take(second, asked_at=0, arrived_at=1)]
+    got += read(reader, it)
+    assert it.always <= set(got)
+    assert reader.reread == 2
+
+
+@pytest.mark.parametrize("dropped", [100, 250, 399])
+def test_a_list_that_moves_faster_than_it_is_read_again_ends_after_so_many_pages(
+    dropped: int,
+) -> None:
+    it, reader = server(1000), walk()
+    while reader.position.gap_end is None:
+        if reader.pages == 4:
+            it.remove(0, dropped)
+        reader.take(it.answer(reader.query))
+    with pytest.raises(ListError) as error:
+        while True:
+            it.insert(len(it.ids), 100)
+            reader.take(it.answer(reader.query))
+    assert error.value.fault is ListFault.MOVING_LIST
+    assert error.value.details == {"pages": 50 + dropped // 100}
 
 
 def test_a_list_cut_off_on_a_full_page_ends_in_an_error_with_both_numbers() -> None:
@@ -357,9 +403,41 @@ def test_empty_pages_are_passed_over_but_not_without_end() -> None:
     assert reader.pages == 2 + MOST_EMPTY_PAGES
 
 
+def test_a_list_may_end_after_as_many_empty_pages() -> None:
+    reader = walk()
+    for page in range(1, MOST_EMPTY_PAGES + 1):
+        reader.take(document([], f"?page={page + 1}&pageSize=100"))
+    reader.take(document([], None))
+    assert reader.finished
+
+
+def test_a_list_that_begins_with_empty_pages_is_given_up_after_as_many() -> None:
+    reader = walk()
+    with pytest.raises(ListError) as error:
+        for page in range(1, 100):
+            reader.take(document([], f"?page={page + 1}&pageSize=100"))
+    assert error.value.details == {"pages": MOST_EMPTY_PAGES + 1}
+
+
 @pytest.mark.parametrize(
     ("said", "number"),
-    [(5, 5), ("5", 5), (5.0, 5), (" 5 ", 5), ("x", None), (-1, None), (True, None), (None, None)],
+    [
+        (5, 5),
+        (0, 0),
+        ("5", 5),
+        (5.0, 5),
+        (0.0, 0),
+        (" 5 ", 5),
+        ("x", None),
+        (-1, None),
+        (-1.0, None),
+        (5.5, None),
+        (float("inf"), None),
+        (float("nan"), None),
+        ("9" * 19, None),
+        (True, None),
+        (None, None),
+    ],
 )
 def test_numbers_that_come_as_text_are_numbers(said: object, number: int | None) -> None:
     page = Page.parse(document(["a"], None, total=said), URL, 100)
@@ -372,6 +450,27 @@ def test_a_page_size_that_is_clamped_is_followed() -> None:
     reader.take(document(ids, "?page=2&pageSize=100", page=1, pageSize=100))
     assert reader.position.size == 100
     assert reader.query == "page=2&pageSize=100"
+
+
+@pytest.mark.parametrize(
+    ("records", "following", "meta", "size"),
+    [
+        (100, "?cursor=a", {}, 100),
+        (150, "?cursor=a", {}, 150),
+        (7, "?cursor=a", {}, 100),
+        (100, "?page=2&pageSize=50", {}, 50),
+        (100, "?cursor=a&pageSize=50", {}, 50),
+        (100, "?page=2&pageSize=50", {"pageSize": 25}, 25),
+        (7, None, {}, 100),
+    ],
+)
+def test_a_page_size_is_what_the_answer_says_or_else_its_link_or_else_its_records(
+    records: int, following: str | None, meta: dict[str, int], size: int
+) -> None:
+    reader = walk()
+    reader.take(document([f"a{n}" for n in range(records)], following, **meta))
+    assert reader.position.size == size
+    assert reader.position.records == records
 
 
 def test_pages_are_guessed_only_while_links_count_up_by_one() -> None:
@@ -411,6 +510,7 @@ STATE = {"last": "page=1&pageSize=100", "next": "page=2&pageSize=100", "size": 1
         STATE | {"records": None},
         STATE | {"url": "https://evil.example"},
         STATE | {"gap_start": 1, "gap_end": 5},
+        STATE | {"gap_end": 0},
         STATE | {"last": "cursor=a", "gap_start": 1, "gap_end": 5, "gap_total": 9},
         {"last": "page=1&pageSize=100", "size": 100},
         {"page": 3},
@@ -419,6 +519,28 @@ STATE = {"last": "page=1&pageSize=100", "next": "page=2&pageSize=100", "size": 1
 def test_a_state_that_is_not_ours_is_refused(state: dict[str, Any]) -> None:
     with pytest.raises(InvalidStateError):
         Position.of_state(state)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        STATE,
+        STATE | {"size": 1},
+        STATE | {"records": 0, "total": 0},
+        STATE | {"next": "page=1&pageSize=100"},
+        STATE | {"last": "cursor=a", "next": "cursor=b"},
+        STATE | {"gap_start": 0, "gap_end": 1, "gap_total": 0},
+        {
+            "last": "page=9&pageSize=100",
+            "size": 100,
+            "gap_start": 0,
+            "gap_end": 100,
+            "gap_total": 800,
+        },
+    ],
+)
+def test_a_state_that_is_ours_is_taken(state: dict[str, Any]) -> None:
+    assert Position.of_state(state).state == {"records": 0} | state
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none() | st.booleans()))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 
+from source_kustomer import records
 from source_kustomer.records import Flattener, conversion
 
 TEXT = {"type": ["null", "string"]}
@@ -128,9 +129,29 @@ def test_nothing_that_was_sent_is_dropped(resource: dict[str, Any]) -> None:
         (TEXT, "a", "a"),
         (TEXT, 5, "5"),
         (TEXT, True, "true"),
+        (TEXT, False, "false"),
+        (TEXT, 1.5, "1.5"),
+        (TEXT, [], None),
         (TEXT, {}, None),
         (TIME, "2016-11-09T04:23:01.925Z", "2016-11-09T04:23:01.925Z"),
         (TIME, "2016-11-09T04:23:01Z", "2016-11-09T04:23:01Z"),
+        (TIME, "2016-11-09t04:23:01.9z", "2016-11-09t04:23:01.9z"),
+        (TIME, "2016-11-09T04:23:01.123456789Z", "2016-11-09T04:23:01.123456789Z"),
+        (TIME, "2016-02-29T23:59:59.999Z", "2016-02-29T23:59:59.999Z"),
+        (TIME, "2015-02-29T23:59:59.999Z", None),
+        (TIME, "2016-11-09T04:23:60.000Z", None),
+        (TIME, "2016-11-09T04:23:01.925", None),
+        (TIME, "2016-11-09T04:23:01.925X", None),
+        (TIME, "2016-11-09 04:23:01.925Z", None),
+        (TIME, "2016-11-09T04:23:01,925Z", None),
+        (TIME, "2016-W45-3T04:23:01.925Z", None),
+        (TIME, "2016-11-09T042301.92500Z", None),
+        (TIME, "2016-11-09T042301+01:00Z", None),
+        (TIME, "2016-11-09T04:23:01.Z", None),
+        (TIME, "2016-11-09T04:23:01.9251+02:00", "2016-11-09T04:23:01.9251+02:00"),
+        (TIME, "2016-11-09T04:23:01-23:59", "2016-11-09T04:23:01-23:59"),
+        (TIME, "2016-11-09T04:23:01+24:00", None),
+        (TIME, "٢٠١٦-11-09T04:23:01.925Z", None),
         (TIME, "2016-11-09T04:23:01.925+02:00", "2016-11-09T04:23:01.925+02:00"),
         (TIME, "2016-13-09T04:23:01.925Z", None),
         (TIME, "2016-11-09", None),
@@ -142,19 +163,55 @@ def test_nothing_that_was_sent_is_dropped(resource: dict[str, Any]) -> None:
         (INTEGER, 5.0, 5),
         (INTEGER, 5.5, None),
         (INTEGER, 2**63, None),
+        (INTEGER, 2**63 - 1, 2**63 - 1),
+        (INTEGER, -(2**63) + 1, -(2**63) + 1),
+        (INTEGER, -(2**63), None),
+        (INTEGER, 2.0**62, 2**62),
+        (INTEGER, 2.0**63, None),
+        (INTEGER, "-5", -5),
+        (INTEGER, "9" * 18, int("9" * 18)),
+        (INTEGER, "9" * 19, None),
+        (INTEGER, "5.0", None),
+        (INTEGER, " 5", None),
+        (INTEGER, "٥", None),
+        (INTEGER, [], None),
+        (INTEGER, float("inf"), None),
         (INTEGER, True, None),
         (NUMBER, 4.5, 4.5),
         (NUMBER, "4.5", 4.5),
         (NUMBER, "good", None),
+        (NUMBER, 5, 5),
+        (NUMBER, "-4.5", -4.5),
+        (NUMBER, "5", 5.0),
+        (NUMBER, "1e5", None),
+        (NUMBER, "5.", None),
+        (NUMBER, "nan", None),
+        (NUMBER, True, None),
+        (NUMBER, [], None),
         (BOOLEAN, "true", True),
         (BOOLEAN, "False", False),
         (BOOLEAN, 1, None),
+        (BOOLEAN, True, True),
+        (BOOLEAN, "yes", None),
         (OBJECT, {}, {}),
         (OBJECT, [], None),
         (TEXTS, ["a", None, 5], ["a", None, "5"]),
         (TEXTS, ["a", {}], None),
         (TEXTS, "a", None),
+        (TEXTS, [], []),
+        (TEXTS, [None], [None]),
+        (TEXTS, ["a", "b"], ["a", "b"]),
+        (TEXTS, {}, None),
+        (OBJECTS, [{}, None], [{}, None]),
+        (OBJECTS, [{}, "a"], None),
+        ({"type": "array", "items": TIME}, ["2016-11-09"], None),
+        ({"type": "array", "items": {}}, [1, {}], [1, {}]),
         (ARRAY, [1, {}], [1, {}]),
+        (ARRAY, "a", None),
+        ({"type": "integer"}, "5", 5),
+        ({"type": ["string", "integer"]}, 5, 5),
+        ({"type": ["null"]}, 5, 5),
+        ({"type": "unheard-of"}, 5, 5),
         ({}, {"any": 1}, {"any": 1}),
     ],
 )
@@ -164,6 +221,151 @@ def test_a_value_is_converted_where_nothing_is_lost(
     result = conversion(column)(value)
     assert result == fitting
     assert type(result) is type(fitting)
+
+
+@pytest.mark.parametrize(
+    ("resource", "record"),
+    [
+        ({"id": "a"}, {"id": "a", "type": None}),
+        ({"id": 5, "type": "tag"}, {"id": "5", "type": "tag"}),
+        (
+            {
+                "id": "a",
+                "type": None,
+                "attributes": None,
+                "relationships": None,
+                "links": None,
+            },
+            {"id": "a", "type": None},
+        ),
+        (
+            {"id": "a", "type": {"b": 1}, "attributes": "c", "relationships": [], "links": "d"},
+            {
+                "id": "a",
+                "type": None,
+                "additionalMembers": {
+                    "type": {"b": 1},
+                    "attributes": "c",
+                    "relationships": [],
+                    "links": "d",
+                },
+            },
+        ),
+        ({"id": "a", "meta": None}, {"id": "a", "type": None, "additionalMembers": {"meta": None}}),
+        (
+            {"id": "a", "attributes": {"name": None, "rev": None, "unknown": None}},
+            {
+                "id": "a",
+                "type": None,
+                "name": None,
+                "rev": None,
+                "additionalAttributes": {"unknown": None},
+            },
+        ),
+        (
+            {"id": "a", "attributes": {"name": "n", "rev": "5", "deleted": "x"}},
+            {
+                "id": "a",
+                "type": None,
+                "name": "n",
+                "rev": 5,
+                "deleted": None,
+                "additionalAttributes": {"deleted": "x"},
+            },
+        ),
+        (
+            {"id": "a", "attributes": {"id": "b", "type": "c", "orgId": "d", "links": {}}},
+            {
+                "id": "a",
+                "type": None,
+                "additionalAttributes": {"id": "b", "type": "c", "orgId": "d", "links": {}},
+            },
+        ),
+        ({"id": "a", "attributes": {}}, {"id": "a", "type": None}),
+        (
+            {"id": "a", "relationships": {}, "links": {}},
+            {"id": "a", "type": None, "relationships": {}, "links": {}},
+        ),
+    ],
+)
+def test_a_record_is_just_what_was_sent(resource: dict[str, Any], record: dict[str, Any]) -> None:
+    assert flatten(resource) == record
+
+
+@pytest.mark.parametrize(
+    ("relationship", "key"),
+    [
+        ({"data": {"type": "org", "id": "o1"}}, "o1"),
+        ({"data": {"type": "org", "id": 5}}, "5"),
+        ({"data": {"type": "org"}}, None),
+        ({"data": None}, None),
+        ({"data": None, "links": {"self": "/v1/orgs/o1"}}, None),
+        ({"data": []}, None),
+        ({"links": {"self": "/v1/orgs/o1"}}, "o1"),
+        ({"links": {"self": "/v1/orgs/o1/x"}}, None),
+        ({"links": {"self": "/v1/orgs"}}, None),
+        ({"links": {"self": "https://a.example/v1/orgs/o1"}}, None),
+        ({"links": {"self": 5}}, None),
+        ({"links": {"related": "/v1/orgs/o1"}}, None),
+        ({"links": "x"}, None),
+        ({}, None),
+        ("o1", None),
+        (None, None),
+    ],
+    ids=repr,
+)
+def test_a_foreign_key_is_named_by_data_or_else_by_a_link(
+    relationship: object, key: str | None
+) -> None:
+    record = flatten({"id": "a", "relationships": {"org": relationship, "messages": {}}})
+    assert record["orgId"] == key
+    assert "customerId" not in record
+    assert "messagesId" not in record
+
+
+def test_values_of_one_shape_are_each_converted_on_their_own() -> None:
+    names = ("good", 5, None, "x", "5", 2.0)
+    made = [flatten({"id": "a", "attributes": {"rev": name}}) for name in names * 2]
+    assert [record["rev"] for record in made] == [None, 5, None, None, 5, 2] * 2
+    aside = [record.get("additionalAttributes") for record in made]
+    assert aside == [{"rev": "good"}, None, None, {"rev": "x"}, None, None] * 2
+
+
+def test_shapes_without_end_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_MOST_PLANS", 3)
+    it = Flattener(COLUMNS, ("org",))
+    for round_ in range(2):
+        for number in range(10):
+            attributes = {f"name{number}": round_, "name": "n"}
+            record = it({"id": "a", "attributes": attributes})
+            assert record["additionalAttributes"] == {f"name{number}": round_}
+            assert record["name"] == "n"
+            assert len(it._plans) <= 3
+    assert len(it._plans) > 1
+
+
+def test_what_was_sent_is_left_as_it_was() -> None:
+    resource = {"id": "a", "attributes": {"rev": "5", "unknown": 1, "tags": [5]}, "meta": 1}
+    before = json.dumps(resource)
+    flatten(resource)
+    assert json.dumps(resource) == before
+
+
+def test_a_custom_attribute_that_does_not_fit_its_column_is_in_the_object() -> None:
+    custom = {"tierStr": None, "valueNum": "7.5", "vipBool": "maybe"}
+    record = flatten({"id": "a", "attributes": {"custom": custom}})
+    assert record["custom"] == custom
+    assert record["custom_tierStr"] is None
+    assert record["custom_valueNum"] == 7.5
+    assert record["custom_vipBool"] is None
+    assert "custom_renewalAt" not in record
+    assert "additionalAttributes" not in record
+
+
+def test_a_custom_that_is_no_object_is_kept_aside() -> None:
+    record = flatten({"id": "a", "attributes": {"custom": "x"}})
+    assert record["custom"] is None
+    assert record["additionalAttributes"] == {"custom": "x"}
 
 
 def test_a_record_is_flat_and_joinable() -> None:

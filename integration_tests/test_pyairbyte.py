@@ -1,0 +1,231 @@
+"""PyAirbyte loads the connector's streams, as process and as image, into two databases."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from integration_tests.connector import SCRIPT
+from integration_tests.databases import (
+    DATABASES,
+    WAYS,
+    Database,
+    NewDatabase,
+    NewSource,
+    count,
+    ids,
+    load,
+    skip_without_pyairbyte,
+    types,
+)
+from sandbox import LISTS, Sandbox
+
+skip_without_pyairbyte()
+
+pytest_plugins = ["integration_tests.database_fixtures"]
+
+# PyAirbyte and what it builds upon warn of their own matters.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+PROJECT = Path(__file__).parents[1]
+
+CUSTOM_COLUMNS = {
+    "customers": {
+        "custom_loyaltytierstr": "text",
+        "custom_lifetimevaluenum": "number",
+        "custom_isvipbool": "boolean",
+        "custom_renewalat": "timestamp",
+        "custom_websiteurl": "text",
+        "custom_crmid": "text",
+        "custom_notestxt": "text",
+        "custom_regiontree": "text",
+        "custom_interestsstr": "json",
+        "custom_scoresnum": "json",
+        "custom_fridgesize": "text",
+    },
+    "conversations": {
+        "custom_orderidstr": "text",
+        "custom_refundnum": "number",
+        "custom_escalatedbool": "boolean",
+        "custom_topictree": "text",
+    },
+    "users": {"custom_shiftstr": "text", "custom_senioritynum": "number"},
+}
+
+
+class Loaded(NamedTuple):
+    """A database, and the sandbox that it was loaded from."""
+
+    database: Database
+    sandbox: Sandbox
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """How PyAirbyte starts the connector."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def loaded(
+    request: pytest.FixtureRequest, way: str, new_source: NewSource, new_database: NewDatabase
+) -> Iterator[Loaded]:
+    """All six streams in a database."""
+    database = new_database(request.param)
+    with Sandbox(customers=250, conversations=200) as sandbox:
+        load(new_source(way, sandbox), database)
+        yield Loaded(database, sandbox)
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest, new_database: NewDatabase) -> Database:
+    """An empty database."""
+    return new_database(request.param)
+
+
+def listed(sandbox: Sandbox, stream: str) -> list[str]:
+    return sorted(resource["id"] for resource in sandbox.lists[stream])
+
+
+@pytest.mark.parametrize("stream", LISTS)
+def test_given_a_sandbox_when_loaded_then_every_record_is_in_the_table_once(
+    loaded: Loaded, stream: str
+) -> None:
+    assert count(loaded.database, stream) == loaded.sandbox.counts()[stream] > 0
+    assert ids(loaded.database, stream) == listed(loaded.sandbox, stream)
+
+
+@pytest.mark.parametrize("stream", LISTS)
+def test_given_typed_columns_when_loaded_then_the_database_has_them_with_their_types(
+    loaded: Loaded, stream: str
+) -> None:
+    schema = json.loads((PROJECT / f"source_kustomer/schemas/{stream}.json").read_text())
+    declared = {name.lower(): family(column) for name, column in schema["properties"].items()}
+    of_pyairbyte = {
+        "_airbyte_raw_id": "text",
+        "_airbyte_extracted_at": "timestamp",
+        "_airbyte_meta": "json",
+    }
+    expected = {**declared, **CUSTOM_COLUMNS.get(stream, {}), **of_pyairbyte}
+    assert types(loaded.database, stream) == expected
+    assert expected["createdat"] == "timestamp"
+
+
+def family(column: dict[str, Any]) -> str:
+    """Return the family of types that a column of a schema belongs to."""
+    kinds = [column["type"]] if isinstance(column["type"], str) else column["type"]
+    (kind,) = [kind for kind in kinds if kind != "null"]
+    if column.get("format") == "date-time":
+        return "timestamp"
+    return {"string": "text", "array": "json", "object": "json"}.get(kind, kind)
+
+
+def test_given_values_of_each_type_when_loaded_then_they_are_the_same_in_the_database(
+    loaded: Loaded,
+) -> None:
+    found = loaded.database.rows(
+        "SELECT id, name, createdAt, rev, verified, custom_renewalAt, custom_lifetimeValueNum, "
+        "custom_isVipBool, custom_interestsStr ->> 1 FROM customers"
+    )
+    assert sorted(found) == sorted(map(values, loaded.sandbox.lists["customers"]))
+
+
+def values(customer: dict[str, Any]) -> tuple[Any, ...]:
+    attributes, custom = customer["attributes"], customer["attributes"]["custom"]
+    worth = Decimal(str(custom["lifetimeValueNum"])).quantize(Decimal("1e-9"))
+    return (
+        customer["id"],
+        attributes["name"],
+        in_utc(attributes["createdAt"]),
+        attributes["rev"],
+        attributes["verified"],
+        in_utc(custom["renewalAt"]),
+        worth,
+        custom["isVipBool"],
+        custom.get("interestsStr", [None, None])[1],
+    )
+
+
+def in_utc(moment: str | None) -> datetime | None:
+    return datetime.fromisoformat(moment.removesuffix("Z")) if moment else None
+
+
+def test_given_changes_at_kustomer_when_read_again_then_the_second_read_replaces_the_first(
+    way: str, sandbox: Sandbox, database: Database, new_source: NewSource
+) -> None:
+    source = new_source(way, sandbox)
+    load(source, database)
+    first = {stream: ids(database, stream) for stream in LISTS}
+    sandbox.remove("customers", 60, at=30)
+    sandbox.remove("tags", 5)
+    sandbox.insert("tags", 7)
+    sandbox.lists["brands"][0]["attributes"]["name"] = "Acme renamed"
+    sandbox.touch()
+    load(source, database)
+    second = {stream: ids(database, stream) for stream in LISTS}
+    assert second == {stream: listed(sandbox, stream) for stream in LISTS}
+    assert len(second["customers"]) == len(first["customers"]) - 60
+    assert len(set(second["tags"]) - set(first["tags"])) == 7
+    assert ("Acme renamed",) in database.rows("SELECT name FROM brands")
+
+
+def test_given_a_stream_that_fails_when_read_again_then_its_old_table_stays_whole(
+    way: str, sandbox: Sandbox, database: Database, new_source: NewSource
+) -> None:
+    from airbyte.exceptions import AirbyteConnectorFailedError
+
+    source = new_source(way, sandbox)
+    load(source, database)
+    before = {stream: ids(database, stream) for stream in LISTS}
+    for stream in LISTS:
+        sandbox.remove(stream, 1)
+    sandbox.before(
+        lambda r: (
+            sandbox.error(403, "forbidden", "No")
+            if r.path.endswith("customers") and r.page == 3
+            else None
+        )
+    )
+    with pytest.raises(AirbyteConnectorFailedError):
+        load(source, database)
+    # It writes tables at the end of a read that succeeded, so the others are the old ones too.
+    assert {stream: ids(database, stream) for stream in LISTS} == before
+    others = [stream for stream in LISTS if stream != "customers"]
+    load(source, database, *others)
+    assert ids(database, "customers") == before["customers"]
+    assert {stream: ids(database, stream) for stream in others} == {
+        stream: listed(sandbox, stream) for stream in others
+    }
+
+
+@pytest.mark.xdist_group("databases")
+def test_given_a_key_when_the_example_runs_then_it_ends_in_a_data_frame(
+    airbyte_folder: Path, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    environment = {
+        **os.environ,
+        "KUSTOMER_API_KEY": sandbox.key,
+        "KUSTOMER_API_URL": sandbox.url,
+        "AIRBYTE_PROJECT_DIR": str(tmp_path),
+        "PATH": f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        [sys.executable, PROJECT / "docs/example.py"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert f"{sandbox.counts()['customers']} entries" in done.stdout
