@@ -17,10 +17,12 @@ RUN python -m venv --without-pip /opt/source
 # The dependencies before the code, so that a change of the code leaves this layer cached.
 COPY pyproject.toml poetry.lock ./
 # Poetry reads the lock and pip installs it: pip alone honours a mirror that its configuration names.
-# Compiled, because a connector that may not write could not keep what it compiles.
+# Compiled, because a connector that may not write could not keep what it compiles; by the hash of
+# the code and not by its time, so that the same build gives the same files.
 RUN /opt/poetry/bin/poetry export --only main --output requirements.txt \
     && /opt/poetry/bin/pip --python /opt/source/bin/python install \
-    --no-deps --require-hashes --no-cache-dir --compile --requirement requirements.txt
+    --no-deps --require-hashes --no-cache-dir --no-compile --requirement requirements.txt \
+    && /opt/source/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/source/lib
 
 COPY README.md LICENSE ./
 COPY source_kustomer ./source_kustomer
@@ -28,7 +30,9 @@ COPY source_kustomer ./source_kustomer
 # Installed under another root, so that the dependencies stay as they were, a layer of the image too.
 RUN /opt/poetry/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build/wheels . \
     && /opt/poetry/bin/pip --python /opt/source/bin/python install --root /code \
-    --no-deps --no-index --no-cache-dir --compile /build/wheels/*.whl
+    --no-deps --no-index --no-cache-dir --no-compile /build/wheels/*.whl \
+    && /opt/source/bin/python -m compileall -q --invalidation-mode unchecked-hash \
+    -s /code -p / /code/opt/source/lib
 
 FROM ${BASE_IMAGE}
 # TMPDIR: the CDK makes a temporary directory, and /dev/shm is what a read-only container can write.

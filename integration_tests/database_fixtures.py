@@ -5,6 +5,7 @@ A test module that wants them says `pytest_plugins = ["integration_tests.databas
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import pytest
 
 from integration_tests.connector import SCRIPT
 from integration_tests.databases import Database, DuckDB, NewDatabase, NewSource, PostgreSQL
-from integration_tests.image import docker, image_or_skip
+from integration_tests.image import engine, image
 from sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -88,13 +89,13 @@ def new_source(airbyte_folder: Path) -> Iterator[NewSource]:
 
         yield new
     for tag in tags:
-        docker("rmi", "--force", tag)
+        engine().images.remove(tag, force=True)
 
 
 def _image_for(sandbox: Sandbox) -> str:
     """Return the image with the sandbox's address in it: PyAirbyte passes no environment."""
-    base = image_or_skip()
+    base = image()
     tag = f"{base}-{sandbox.url.rpartition(':')[2]}"
     recipe = f"FROM {base}\nENV KUSTOMER_API_URL={sandbox.url}\n"
-    docker("build", "--tag", tag, "-", stdin=recipe)
+    engine().images.build(fileobj=io.BytesIO(recipe.encode()), tag=tag, rm=True)
     return tag

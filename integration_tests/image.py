@@ -9,6 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from docker.client import DockerClient
+from docker.errors import BuildError, DockerException, ImageNotFound
 
 TAG = "source-kustomer:test"
 PROJECT = Path(__file__).parents[1]
@@ -23,10 +27,6 @@ class NoImageError(Exception):
     """No image can be built on this machine, for a reason that lies outside the project."""
 
 
-class DockerError(Exception):
-    """Docker's command failed."""
-
-
 def image() -> str:
     """Build the connector's image, on Airbyte's base or else on the stand-in, and return its tag.
 
@@ -38,47 +38,50 @@ def image() -> str:
     return built
 
 
-def build(project: Path, tag: str) -> None:
-    """Build an image from a folder with the project's files."""
+def build(project: Path, tag: str, **options: Any) -> None:
+    """Build an image from a folder with the project's files; raises `RuntimeError` with the log."""
     arguments = {name: os.environ[name] for name in _PROXIES if name in os.environ}
     arguments["BASE_IMAGE"] = base()
-    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    # The package index may be one that only this machine's network reaches.
-    docker("build", "--network=host", *options, f"--tag={tag}", str(project))
+    try:
+        engine().images.build(
+            path=str(project),
+            tag=tag,
+            buildargs=arguments,
+            # The package index may be one that only this machine's network reaches.
+            network_mode="host",
+            rm=True,
+            **options,
+        )
+    except BuildError as e:
+        log = "".join(str(entry.get("stream", "")) for entry in e.build_log)
+        raise RuntimeError(f"{e.msg}\n{log[-8000:]}") from None
 
 
-def docker(*arguments: str, stdin: str = "") -> str:
-    """Run Docker's command to its end and return what it printed; an error has its last lines."""
-    done = subprocess.run(
-        ["docker", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS_FOR_STANDIN,
-        check=False,
-    )
-    if done.returncode:
-        written = f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-        raise DockerError(f"docker {arguments[0]} exited with {done.returncode}\n{written}")
-    return done.stdout
+@functools.cache
+def engine() -> DockerClient:
+    """The Docker engine of this machine; raises `DockerException` if there is none."""
+    client: DockerClient = DockerClient.from_env(timeout=_SECONDS_FOR_STANDIN)
+    return client
 
 
 @functools.cache
 def base() -> str:
     """Return the base image: Airbyte's or else the stand-in; raises `NoImageError`."""
+    # Airbyte's own tests call the command.
     if shutil.which("docker") is None:
         raise NoImageError("there is no docker command")
     try:
-        docker("version")
-    except DockerError as e:
-        raise NoImageError(_last_line(e)) from None
+        engine()
+    except DockerException as e:
+        raise NoImageError(f"there is no Docker engine ({_last_line(e)})") from None
     airbytes = _airbyte_base()
     try:
-        docker("image", "inspect", airbytes)
-    except DockerError:
+        engine().images.get(airbytes)
+    except ImageNotFound:
         try:
-            docker("pull", airbytes)
-        except DockerError as e:
+            engine().api.pull(airbytes)
+            engine().images.get(airbytes)
+        except DockerException as e:
             return _standin(f"Airbyte's base image cannot be had ({_last_line(e)})")
     return airbytes
 

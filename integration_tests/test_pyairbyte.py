@@ -31,7 +31,7 @@ from sandbox import LISTS, Sandbox
 
 skip_without_pyairbyte()
 
-pytest_plugins = ["integration_tests.database_fixtures"]
+pytest_plugins = ["integration_tests.database_fixtures", "integration_tests.image_fixtures"]
 
 # PyAirbyte and what it builds upon warn of their own matters.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -10,14 +10,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
 from integration_tests.conftest import NewSandbox
-from integration_tests.connector import SCRIPT, Connector, Result
+from integration_tests.connector import SCRIPT, Connector, Result, stream_states
 from sandbox import LISTS, Reply, Request, Sandbox
 
 Body = dict[str, Any]
@@ -99,17 +101,18 @@ def test_several_pages_are_on_their_way_while_these_lists_move(
 
 
 @pytest.mark.parametrize("dropped", [1, 7, 100, 250])
-@pytest.mark.parametrize("page", [2, 7, 14], ids=lambda page: f"page {page}")
+@pytest.mark.parametrize("at", [[7], [2, 5, 8]], ids=["at page 7", "at pages 2, 5 and 8"])
 def test_when_customers_vanish_during_a_read_what_slid_is_read_again(
-    connector: Connector, sandbox: Sandbox, page: int, dropped: int
+    connector: Connector, sandbox: Sandbox, at: list[int], dropped: int
 ) -> None:
     before = present(sandbox)
-    at_page(sandbox, page, lambda: sandbox.remove("customers", dropped))
+    for page in at:
+        at_page(sandbox, page, partial(sandbox.remove, "customers", dropped))
     result = connector.read("customers")
     assert_whole(result, before, sandbox)
-    assert len(before) - len(present(sandbox)) == dropped
+    assert len(before) - len(present(sandbox)) == dropped * len(at)
     # A page on either side of the seam for each hundred, and one that they begin in.
-    assert len(sandbox.of("customers")) <= PAGES + 2 * (-(-dropped // 100) + 1)
+    assert len(sandbox.of("customers")) <= PAGES + 2 * (-(-dropped // 100) + 1) * len(at)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3], ids=lambda seed: f"seed {seed}")
@@ -145,7 +148,7 @@ def test_when_customers_are_added_in_front_those_that_come_twice_are_handed_over
 ) -> None:
     before = present(sandbox)
     for page, added in ((3, 1), (7, 30), (12, 150)):
-        at_page(sandbox, page, lambda added=added: sandbox.insert("customers", added))  # type: ignore[misc]
+        at_page(sandbox, page, partial(sandbox.insert, "customers", added))
     result = connector.read("customers")
     assert_whole(result, before, sandbox)
     assert len(present(sandbox)) == CUSTOMERS + 181
@@ -167,7 +170,26 @@ def test_when_a_server_repeats_its_last_row_it_is_handed_over_once(
     assert arrived(connector.read("customers")) == before
 
 
-def test_when_a_list_grows_at_its_end_no_page_is_asked_for_twice(
+def test_when_a_list_grows_at_its_end_from_page_to_page_none_is_asked_for_twice(
+    connector: Connector, sandbox: Sandbox
+) -> None:
+    @sandbox.before
+    def grow(request: Request) -> Reply:
+        total, page = CUSTOMERS + 10 * request.page, request.page
+        ids = range(100 * (page - 1), min(100 * page, total))
+        link = f"?page={page + 1}&pageSize=100" if 100 * page < total else None
+        meta = {"page": page, "pageSize": 100, "total": total, "totalPages": -(-total // 100)}
+        data = [{"id": str(number)} for number in ids]
+        return Reply(body={"data": data, "meta": meta, "links": {"next": link}})
+
+    result = connector.read("customers")
+    assert result.code == 0
+    assert sorted(pages(sandbox)) == list(range(1, PAGES + 3))
+    assert arrived(result) == [str(number) for number in range(CUSTOMERS + 170)]
+    assert not warnings(result)
+
+
+def test_when_a_list_grows_at_its_end_with_each_request_it_is_whole_all_the_same(
     connector: Connector, sandbox: Sandbox
 ) -> None:
     before = present(sandbox)
@@ -175,14 +197,13 @@ def test_when_a_list_grows_at_its_end_no_page_is_asked_for_twice(
     @sandbox.before
     def grow(request: Request) -> None:
         with sandbox.lock:
-            sandbox.insert("customers", 10, at=len(sandbox.lists["customers"]))
+            sandbox.insert("customers", 1, at=len(sandbox.lists["customers"]))
 
     result = connector.read("customers")
     assert_whole(result, before, sandbox)
-    asked = pages(sandbox)
-    assert len(present(sandbox)) > CUSTOMERS + 100
-    assert sorted(asked) == list(range(1, len(asked) + 1))
-    assert len(asked) <= -(-len(present(sandbox)) // 100)
+    assert len(present(sandbox)) >= CUSTOMERS + PAGES
+    # An answer that overtook the one before it looks like a drop, and costs a page or two.
+    assert len(sandbox.of("customers")) < 3 * PAGES
     assert not warnings(result)
 
 
@@ -210,7 +231,7 @@ def test_when_a_list_shrank_to_before_the_resumed_page_nothing_is_missed(
     assert not set(present(sandbox)) - set(arrived(first_read)[:600]) - set(arrived(result))
 
 
-@pytest.mark.parametrize("further", [0, 1, 120], ids=lambda further: f"{further} more vanish")
+@pytest.mark.parametrize("further", [0, 120], ids=lambda further: f"{further} more vanish")
 def test_when_a_read_stops_while_moved_pages_are_read_again_its_resumption_goes_on_with_them(
     connector: Connector, sandbox: Sandbox, further: int
 ) -> None:
@@ -291,7 +312,7 @@ def test_when_a_list_ends_on_a_short_page_below_its_total_a_warning_gives_both_n
     assert result.states("customers")[-1] == {"__ab_full_refresh_sync_complete": True}
 
 
-@pytest.mark.parametrize(("users", "warned"), [(10_000, True), (9_500, False), (10_500, False)])
+@pytest.mark.parametrize(("users", "warned"), [(10_000, True), (10_500, False)])
 def test_when_a_list_without_a_total_ends_on_exactly_ten_thousand_a_warning_says_so(
     connector: Connector, sandbox: Sandbox, users: int, *, warned: bool
 ) -> None:
@@ -392,6 +413,11 @@ FOLLOWED = {
 }
 
 
+def pairs(query: str) -> list[tuple[str, str]]:
+    """What a query says, whichever of its characters are escaped."""
+    return parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+
+
 def test_a_link_of_any_form_to_the_same_list_is_followed(
     connector: Connector, sandbox: Sandbox
 ) -> None:
@@ -410,7 +436,8 @@ def test_a_link_of_any_form_to_the_same_list_is_followed(
     assert result.code == 0
     for name in LISTS:
         assert arrived(result, name) == ["1-0", "2-0"]
-        assert [request.query for request in sandbox.of(name)][1:] == [FOLLOWED[name][1]]
+        (asked,) = sandbox.of(name)[1:]
+        assert pairs(asked.query) == pairs(FOLLOWED[name][1])
 
 
 RINGS = {
@@ -445,15 +472,17 @@ def test_links_that_lead_in_a_ring_end_the_stream_after_a_few_requests(
     "link", ["?page={n}&pageSize=100", "?cursor={n}"], ids=["number", "cursor"]
 )
 def test_a_page_that_comes_again_and_again_under_new_links_ends_the_stream(
-    connector: Connector, sandbox: Sandbox, link: str
+    new_sandbox: NewSandbox, tmp_path: Path, link: str
 ) -> None:
+    sandbox = new_sandbox(customers=0)
+
     @sandbox.before
     def repeat(request: Request) -> Reply:
         number = len(sandbox.of("tags"))
-        following = link.format(n=number + 1) if number < 300 else None
+        following = link.format(n=number + 1) if number < 150 else None
         return Reply(body={"data": rows(100, 1), "links": {"next": following}})
 
-    result = connector.read("tags")
+    result = Connector(tmp_path, sandbox.url, sandbox.key).read("tags")
     assert result.code == 1
     assert "leads back to a page already read" in failures(result)["tags"]["message"]
     assert len(arrived(result, "tags")) == 100
@@ -521,8 +550,7 @@ def killed(connector: Connector, lines: int, state: dict[str, Any] | None) -> Ki
     command = [str(SCRIPT), "read", "--config", connector.config]
     command += ["--catalog", connector.bare_catalog("customers")]
     if state is not None:
-        content = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "customers"}}}]
-        content[0]["stream"]["stream_state"] = state  # type: ignore[index]
+        content = stream_states({"customers": state})
         command += ["--state", connector.write("state.json", content)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=connector.environment
@@ -537,7 +565,7 @@ def killed(connector: Connector, lines: int, state: dict[str, Any] | None) -> Ki
 
 @pytest.mark.parametrize(
     "moments",
-    [[1], [60], [444], [1400], [700, 500, 120]],
+    [[1], [1400], [700, 500, 120]],
     ids=lambda moments: f"after {' and '.join(map(str, moments))} lines",
 )
 def test_when_the_process_is_killed_the_next_one_starts_where_it_stopped(
@@ -551,7 +579,7 @@ def test_when_the_process_is_killed_the_next_one_starts_where_it_stopped(
         if stopped.state is not None:
             kept += stopped.kept
             state = stopped.state
-    assert (state is None) == (moments[0] < 100)
+    assert (state is not None) == (moments[0] > 100)
     sandbox.requests.clear()
     last = connector.read("customers", state=None if state is None else {"customers": state})
     assert last.code == 0
@@ -568,14 +596,8 @@ def test_when_customers_vanish_before_during_and_after_a_kill_nothing_is_missed(
     stopped = killed(connector, 700, None)
     sandbox.remove("customers", 250, at=40)
     result = connector.read("customers", state={"customers": stopped.state})
-    assert_whole_after(stopped.kept, result, before, sandbox)
-
-
-def assert_whole_after(
-    kept: Sequence[str], result: Result, before: Sequence[str], sandbox: Sandbox
-) -> None:
     assert result.code == 0, result.errors
-    assert not set(before) & set(present(sandbox)) - {*kept, *arrived(result)}
+    assert not set(before) & set(present(sandbox)) - {*stopped.kept, *arrived(result)}
 
 
 QUERY = "page=3&pageSize=100"

@@ -41,6 +41,9 @@ _LONGEST_ERROR = 64 * 1024
 
 _LONGEST_BACKOFF = 30.0
 
+# Tried once more, because a connection that is lost says nothing of the key.
+_PROBE_PAUSE = 1.0
+
 # Several threads that see the same refusal ask the probe once.
 _PROBE_HOLDS = 30.0
 
@@ -302,6 +305,9 @@ class Client:
             else:
                 url = self.base_url + PROBE_PATH
                 answer, tried = self._try(url, patience, now, is_list=False, ahead=None)
+                if tried and cause_of(tried).action is Action.RETRY:
+                    self._sleep(_PROBE_PAUSE)
+                    answer, tried = self._try(url, patience, now, is_list=False, ahead=None)
                 outcome = tried or Outcome(status=answer.status_code, probe=Probe.ACCEPTED)
                 self._probed = (now, outcome)
         return None if outcome.probe is Probe.ACCEPTED else outcome

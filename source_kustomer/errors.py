@@ -120,13 +120,21 @@ NEW_KEY = (
 CAUSES: Final = (
     Cause(
         "proxy",
-        "407, or a proxy that cannot be used",
-        lambda o: o.status == 407
-        or o.raised(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError),
+        "a proxy that cannot be used",
+        lambda o: o.raised(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError),
         Action.RETRY,
         CONFIG,
         "The proxy between this connector and {host} does not work: check HTTPS_PROXY, HTTP_PROXY "
         "and NO_PROXY where the connector runs.",
+    ),
+    Cause(
+        "proxy_login",
+        "407",
+        lambda o: o.status == 407,
+        Action.FAIL,
+        CONFIG,
+        "The proxy between this connector and {host} asks for a user name and a password: put them "
+        "into HTTPS_PROXY or HTTP_PROXY where the connector runs.",
     ),
     Cause(
         "other_region",

@@ -4,6 +4,7 @@ import argparse
 import gc
 import logging
 import os
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,8 @@ class _Entrypoint(AirbyteEntrypoint):
 
 def main() -> None:
     """Run one command of the Airbyte protocol; exits with 1 if it failed."""
+    # The first process of a container gets no signal that it does not handle.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

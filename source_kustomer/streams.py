@@ -78,6 +78,7 @@ class KustomerStream(HttpStream):
             return self._get(url, self._ahead.take(url))
         except Failure as e:
             if e.cause.name not in _GONE or not self._resuming:
+                self._progress.close()
                 raise
             logger.warning(WARNINGS["expired_cursor"].format(stream=self.name))
             self._start_at(None)
@@ -100,6 +101,7 @@ class KustomerStream(HttpStream):
                 response.document, asked_at=response.asked_at, arrived_at=response.arrived_at
             )
         except ListError as e:
+            self._progress.close()
             raise self._failure(e) from None
         self._resuming = False
         # Before this page is handed over, so that the next ones come meanwhile.

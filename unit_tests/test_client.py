@@ -454,7 +454,7 @@ def test_a_refusal_is_explained_by_what_the_probe_says(
 ) -> None:
     wire.script = by_path({"tags": error(status), PROBE_PATH: probe})
     assert failure_of(client).cause.name == cause
-    assert [s.url for s in wire.sent] == [TAGS, PROBE]
+    assert [*dict.fromkeys(s.url for s in wire.sent)] == [TAGS, PROBE]
 
 
 def test_the_words_of_a_list_count_beside_the_probes(client: Client, wire: Wire) -> None:
@@ -705,4 +705,10 @@ def test_what_is_no_json_is_a_broken_body(client: Client, wire: Wire, body: byte
         parse(body)
     wire.script = in_turn(Reply(body=body), GOOD)
     assert get(client).document == page("a")
+    assert len(wire.sent) == 2
+
+
+def test_a_probe_that_is_lost_is_asked_once_more(client: Client, wire: Wire) -> None:
+    wire.script = in_turn(Reply(raises=ConnectionResetError()), GOOD)
+    assert client.probe() is None
     assert len(wire.sent) == 2

@@ -64,7 +64,8 @@ UNRESOLVED = urllib3.exceptions.NameResolutionError(
 REQUESTS_CONNECTION_ERROR = requests.exceptions.ConnectionError
 
 RECOGNIZED = {
-    "proxy": Outcome(status=407),
+    "proxy": Outcome(exception=urllib3.exceptions.ProxyError("no tunnel", TimeoutError())),
+    "proxy_login": Outcome(status=407),
     "other_region": Outcome(status=401, text="Org associated with pod prod2"),
     "expired_key": Outcome(status=401, text="Expired token"),
     "ip_restricted": Outcome(status=403, text="IP address is not allowed"),
@@ -110,7 +111,7 @@ def test_a_row_for_pages_takes_no_outcome(fault: str, outcome: Outcome) -> None:
     ("outcome", "name"),
     [
         # Statuses and words.
-        (Outcome(status=407, text="IP pod prod2 associated with pod"), "proxy"),
+        (Outcome(status=407, text="IP pod prod2 associated with pod"), "proxy_login"),
         (Outcome(status=400, text="this request can only be HANDLED BY prod4"), "other_region"),
         (Outcome(status=403, text="Associated with pod", probe=Probe.ACCEPTED), "other_region"),
         (Outcome(status=404, text="associated with pod"), "other_region"),
@@ -331,7 +332,7 @@ def test_every_failed_answer_has_a_row_and_4xx_is_not_tried_again(
 ) -> None:
     cause = cause_of(Outcome(status, text, html, broken, None, is_list, probe))
     # The proxy's refusal is not Kustomer's.
-    if status in {407, 429} or status >= 500:
+    if status == 429 or status >= 500:
         assert cause.action is not Action.FAIL or cause.name == "other_region"
     else:
         assert cause.action is Action.FAIL
@@ -339,6 +340,7 @@ def test_every_failed_answer_has_a_row_and_4xx_is_not_tried_again(
 
 TYPES_AND_ACTIONS = {
     "proxy": (CONFIG, Action.RETRY),
+    "proxy_login": (CONFIG, Action.FAIL),
     "other_region": (CONFIG, Action.FAIL),
     "expired_key": (CONFIG, Action.FAIL),
     "ip_restricted": (CONFIG, Action.FAIL),
