@@ -29,6 +29,10 @@ _LONGEST_QUERY = 8192
 # server repeats itself: all within the last pages. A set of all ids would grow with the list.
 _RECENT_RECORDS = 20_000
 
+# Records that were added in front bring pages without a new one, an import of thousands many; a
+# server that repeats a page for ever brings nothing else.
+_MOST_STALE_PAGES = 50
+
 # While a moved page is read again the list can move on; after this many pages more than the drop
 # asked for, it moves too fast.
 _MOST_REREADS = 50
@@ -277,6 +281,7 @@ class Walk:
         self.warning: tuple[str, dict[str, int]] | None = None
         self._last_page: int | None = None
         self._empty_pages = 0
+        self._stale_pages = 0
         self._rereads_left = _rereads(position.gap_start, position.gap_end, position.size)
         self._arrived_at = float("-inf")
         self._queries: set[int] = set()
@@ -343,6 +348,10 @@ class Walk:
                 raise ListError(ListFault.EMPTY_PAGES, pages=self._empty_pages)
         elif count:
             self._empty_pages = 0
+        is_stale = all(str(resource["id"]) in self._recent_ids for resource in page.resources)
+        self._stale_pages = self._stale_pages + 1 if is_stale else 0
+        if self._stale_pages > _MOST_STALE_PAGES and page.next is not None:
+            raise ListError(ListFault.CIRCLING_LINK)
         records = now.records + count
         end = asked.page * size if asked else records
         if page.next is None:

@@ -75,14 +75,19 @@ class KustomerStream(HttpStream):
         """Get the page that the stream is at; raises `Failure`."""
         url = self._url(self._walk.query)
         try:
-            return self._get(url, self._ahead.take(url))
+            answer = self._get(url, self._ahead.take(url))
         except Failure as e:
             if e.cause.name not in _GONE or not self._resuming:
                 self._progress.close()
                 raise
-            logger.warning(WARNINGS["expired_cursor"].format(stream=self.name))
-            self._start_at(None)
-            return self._get(self._url(self._walk.query))
+        else:
+            # Without a total, nothing else tells that a list shrank to before the resumed page.
+            has_no_total = self._resuming and self._walk.position.total is None
+            if not (has_no_total and _is_empty_end(answer.document)):
+                return answer
+        logger.warning(WARNINGS["expired_cursor"].format(stream=self.name))
+        self._start_at(None)
+        return self._get(self._url(self._walk.query))
 
     @override
     def parse_response(
@@ -173,6 +178,14 @@ class KustomerStream(HttpStream):
 
     def _failure(self, error: ListError) -> Failure:
         return failure(error.fault.value, host=self._client.host, stream=self.name, **error.details)
+
+
+def _is_empty_end(document: Any) -> bool:
+    """Whether an answer is the end of its list and has no records."""
+    if not isinstance(document, dict) or document.get("data") != []:
+        return False
+    links = document.get("links")
+    return not (isinstance(links, dict) and links.get("next"))
 
 
 class _Session(requests.Session):
