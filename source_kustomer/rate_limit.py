@@ -48,16 +48,18 @@ class _Observation:
     """What answers since `started` say of others: the count's span against our own requests."""
 
     started: float
-    lowest: int
+    start: int
     highest: int
+    highest_at: float
     ended: int = 0
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """One request that may leave: our own requests in the window when it left, itself included."""
+    """One request that may leave: when, and our own in the window then, itself included."""
 
     own: int
+    left_at: float
 
 
 class Budget:
@@ -150,7 +152,7 @@ class Budget:
                 self._changed.notify_all()
             self._in_flight += 1
             self._sent_since_remaining += 1
-            return Ticket(own=self._own())
+            return Ticket(own=self._own(), left_at=self._clock())
 
     def _own(self) -> int:
         """Our own requests in the last 60 s, those in flight included."""
@@ -213,24 +215,34 @@ class Budget:
         now = self._clock()
         if self._first_learned_at is None:
             self._first_learned_at = now
+        learned_before = self._learned_at
         self._remaining, self._learned_at = remaining, now
         # Those in flight left after, or are counted in, this answer: the careful reading is that
         # all of them are still to be counted.
         self._sent_since_remaining = max(0, self._in_flight - 1)
         seen = self._observation
-        started_anew = seen is None or used < seen.highest - self._in_flight - 2
+        # A request that left before the highest place was known may only have been overtaken.
+        started_anew = seen is None or (
+            used < seen.highest - self._in_flight - 2 and ticket.left_at >= seen.highest_at
+        )
         if seen is None or started_anew or now - seen.started > _MEASURE_OTHERS:
-            self._observation = seen = _Observation(now, used, used)
-        else:
-            seen.lowest = min(seen.lowest, used)
-            seen.highest = max(seen.highest, used)
+            # From the highest place so far, because all above it are of requests still to end.
+            start = used if seen is None or started_anew else max(used, seen.highest)
+            self._observation = seen = _Observation(now, start, start, now)
+        if used > seen.highest:
+            seen.highest, seen.highest_at = used, now
+        if used <= seen.start:
+            # It ends without a place in the span.
+            seen.ended -= 1
         # Each answer names its place in the count: places between that are not ours are others'.
-        theirs = seen.highest - seen.lowest + 1 - seen.ended - self._in_flight
+        theirs = seen.highest - seen.start - seen.ended - self._in_flight
         elapsed = now - seen.started
         pace = max(0, theirs) * WINDOW / max(elapsed, _WATCH_OTHERS)
         if elapsed < _WATCH_OTHERS or started_anew:
             # Too short to measure: the last estimate stands until there is a better one.
-            pace = max(pace, self._others)
+            # Halved after a silent minute, or an estimate that lets nothing leave would never end.
+            is_old = now - learned_before >= WINDOW
+            pace = max(pace, self._others / 2 if is_old else self._others)
         # A server that counts a sliding minute tells others' use at once.
         self._others = max(pace, float(used - ticket.own), 0.0)
 

@@ -254,13 +254,39 @@ def test_an_estimate_of_others_follows_what_they_do_after_twenty_seconds() -> No
     assert estimates[24:] == [20, 20, 20]
 
 
-@pytest.mark.parametrize(("used", "ended"), [(8, 2), (7, 2), (6, 1)])
-def test_answers_that_overtake_each_other_are_no_new_count(used: int, ended: int) -> None:
+@pytest.mark.parametrize(("used", "start"), [(8, 10), (7, 10), (6, 6)])
+def test_a_count_that_falls_far_is_a_new_one(used: int, start: int) -> None:
     it = budget(80, Clock())
     answered(it, 10)
     answered(it, used)
     assert it._observation is not None
-    assert it._observation.ended == ended
+    assert it._observation.start == start
+
+
+@pytest.mark.parametrize("ahead", [10, 24])
+def test_an_answer_that_many_others_overtook_is_no_new_count_and_nobody_elses(ahead: int) -> None:
+    clock = Clock()
+    it = budget(80, clock)
+    answered(it, 1)
+    with it.request() as slow:
+        clock.now += 1
+        for used in range(3, 3 + ahead):
+            answered(it, used)
+        clock.now += 3
+        it.learn({"x-ratelimit-limit": "1000", "x-ratelimit-remaining": "998"}, slow)
+    for used in range(3 + ahead, 10 + ahead):
+        answered(it, used)
+    assert it._others == 0
+
+
+def test_an_estimate_that_lets_nothing_leave_fades() -> None:
+    clock = Clock()
+    it = learned(clock, 80, 100, 0)
+    assert it.requests_a_minute < 1
+    for _ in range(8):
+        clock.now += 61
+        answered(it, 1)
+    assert it.requests_a_minute >= 80
 
 
 def test_what_others_use_shows_in_answers_that_overtake_each_other() -> None:
