@@ -34,7 +34,8 @@ _ANSWER_TIMEOUT = 120.0
 # A hundred records of the largest known size are far below; beyond, memory is at risk.
 _LARGEST_BODY = 256 * 1024 * 1024
 
-_CHUNK = 256 * 1024
+# Read in pieces no larger than what a socket holds, because memory is set aside for all of one.
+_CHUNK = 64 * 1024
 
 # Only the beginning of an error's body is looked at.
 _LONGEST_ERROR = 64 * 1024

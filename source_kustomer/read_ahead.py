@@ -1,6 +1,7 @@
 """The next pages are fetched while this one is handed over, and handed over in order."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -11,6 +12,9 @@ from source_kustomer.client import Answer
 # more connections than a browser or two would open.
 MOST_AHEAD = 24
 
+# Each step takes an answer's time: three of them reach the most.
+_GROWTH = 4
+
 # Pages that wait to be handed over are held in memory: at most so many bytes.
 _MOST_BYTES_AHEAD = 64 * 1024 * 1024
 
@@ -20,6 +24,10 @@ MOST_WASTED = 0.05
 # More at once helps until answers get slower; below this many seconds it cannot matter.
 _SLOWED = 2.0
 _FAST_ANSWER = 0.05
+
+# Where the processor is in use for more than this share of the time, it is what pages wait for:
+# records are made by one thread at a time.
+_BUSY = 0.9
 
 
 class ReadAhead:
@@ -34,6 +42,7 @@ class ReadAhead:
         self._requests = 0
         self._fastest = float("inf")
         self._largest = 1
+        self._planned_at = (0.0, 0.0)
         self._closed = False
 
     def take(self, url: str) -> Answer | None:
@@ -51,11 +60,12 @@ class ReadAhead:
         if answer is None or not answer.ok:
             self._most = 1
             return None
-        self._adapt(answer, waited=waited)
+        self._adapt(answer, waited=waited and not self._is_busy())
         return answer
 
     def plan(self, following: Iterable[tuple[str, bool]]) -> None:
         """Fetch what follows, in order, each with whether it is sure to exist."""
+        self._planned_at = (time.monotonic(), time.process_time())
         guesses = 0
         for place, (url, sure) in enumerate(following):
             guesses += not sure
@@ -71,6 +81,11 @@ class ReadAhead:
         for _ in range(self._threads):
             self._waiting.put(None)
 
+    def _is_busy(self) -> bool:
+        """Whether the processor was in use while the last page was handed over and this one came."""
+        real, used = self._planned_at
+        return time.process_time() - used > _BUSY * (time.monotonic() - real)
+
     def _adapt(self, answer: Answer, *, waited: bool) -> None:
         took = answer.arrived_at - answer.asked_at
         self._fastest = min(self._fastest, took)
@@ -78,7 +93,7 @@ class ReadAhead:
         if took > max(_FAST_ANSWER, _SLOWED * self._fastest):
             self._most = max(1, self._most - 1)
         elif waited:
-            self._most = min(2 * self._most, MOST_AHEAD)
+            self._most = min(_GROWTH * self._most, MOST_AHEAD)
         self._most = max(1, min(self._most, _MOST_BYTES_AHEAD // self._largest))
 
     def _start(self, url: str) -> None:
@@ -97,3 +112,5 @@ class ReadAhead:
                 answer.set_result(self._fetch(url, lambda: not self._closed))
             except Exception as e:  # noqa: BLE001
                 answer.set_exception(e)
+            # A thread that waits for work must not keep a page that was handed over.
+            del waiting, answer

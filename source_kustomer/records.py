@@ -1,6 +1,7 @@
 """A JSON:API resource becomes a flat record that fits its stream's schema, and loses nothing."""
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,8 +15,13 @@ CUSTOM_PREFIX = "custom_"
 _OWN_COLUMNS = frozenset(
     {"id", "type", "relationships", "links", "additionalAttributes", "additionalMembers"}
 )
-_OBJECTS = frozenset({"relationships", "links"})
-_MEMBERS = _OBJECTS | {"id", "type", "attributes"}
+_MEMBERS: Mapping[str, type] = {
+    "id": str,
+    "type": str,
+    "attributes": dict,
+    "relationships": dict,
+    "links": dict,
+}
 
 # More shapes than lists have; each takes a kilobyte or two.
 _MOST_PLANS = 2000
@@ -30,7 +36,16 @@ _DATE_TIME = re.compile(
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
+_USUAL_DATE_TIME = len("2024-03-09T04:23:01.925Z")
 _ITSELF = re.compile(r"/v1/[^/?#]+/([^/?#]+)")
+
+
+if sys.version_info >= (3, 11):
+    _parse_utc = datetime.fromisoformat
+else:
+
+    def _parse_utc(value: str) -> datetime:
+        return datetime.fromisoformat(value[:-1])
 
 
 def text(value: Value) -> str | None:
@@ -47,10 +62,16 @@ def date_time(value: Value) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        # The usual form, ISO 8601 in UTC, checked by the fastest means there is.
-        # Python 3.11 takes more than that, so that the marks are looked at too.
-        if len(value) == 24 and value[4:20:3] == "--T::." and value[23] == "Z":  # noqa: PLR2004
-            datetime.fromisoformat(value[:23])
+        # The usual form, ISO 8601 in UTC, checked by the fastest means there is. Python takes more
+        # than that, so that the marks are looked at too.
+        if (
+            len(value) == _USUAL_DATE_TIME
+            and value[7] == "-"
+            and value[10] == "T"
+            and value[19] == "."
+            and value[23] == "Z"
+        ):
+            _parse_utc(value)
             return value
         match = _DATE_TIME.fullmatch(value)
         if not match:
@@ -146,77 +167,114 @@ class Flattener:
     def __init__(self, columns: Mapping[str, Mapping[str, Any]], to_one: Iterable[str]) -> None:
         self._foreign_keys = {name: f"{name}Id" for name in to_one}
         not_attributes = _OWN_COLUMNS | set(self._foreign_keys.values())
-        self._conversions: dict[str, Convert] = {}
-        self._custom: dict[str, tuple[str, Convert]] = {}
+        attributes, custom = dict[str, Convert](), dict[str, Convert]()
         for name, column in columns.items():
             if name.startswith(CUSTOM_PREFIX):
-                self._custom[name.removeprefix(CUSTOM_PREFIX)] = (name, conversion(column))
+                custom[name] = conversion(column)
             elif name not in not_attributes:
-                self._conversions[name] = conversion(column)
-        self._plans: dict[tuple[Any, ...], _Plan] = {}
+                attributes[name] = conversion(column)
+        self._attributes = _Plans(attributes)
+        self._custom = _Plans(custom, CUSTOM_PREFIX) if custom else None
 
     def __call__(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """Return the flat record; what has no column, or does not fit it, is kept aside."""
-        record: dict[str, Any] = {"id": str(resource["id"]), "type": text(resource.get("type"))}
-        members: dict[str, Any] = {}
-        for name, value in resource.items():
-            if name == "attributes" and isinstance(value, dict):
-                self._add_attributes(record, value)
-            elif name in _OBJECTS and isinstance(value, dict):
-                record[name] = value
-            elif name not in _MEMBERS or (value is not None and record.get(name) is None):
-                members[name] = value
-        relationships = record.get("relationships")
-        if relationships:
+        identifier, kind = str(resource["id"]), text(resource.get("type"))
+        record: dict[str, Any] = {"id": identifier, "type": kind}
+        attributes, relationships = resource.get("attributes"), resource.get("relationships")
+        if isinstance(attributes, dict):
+            aside = self._add_attributes(record, attributes)
+            if aside:
+                # An attribute of the same name may have stood in their place.
+                record |= {"id": identifier, "type": kind, "additionalAttributes": aside}
+        if isinstance(relationships, dict):
+            record["relationships"] = relationships
             for name, column in self._foreign_keys.items():
                 if name in relationships:
                     record[column] = _related_id(relationships[name])
+        links = resource.get("links")
+        if isinstance(links, dict):
+            record["links"] = links
+        members = {
+            name: value
+            for name, value in resource.items()
+            if type(value) is not _MEMBERS.get(name) and not _has_its_place(name, value)
+        }
         if members:
             record["additionalMembers"] = members
         return record
 
-    def _add_attributes(self, record: dict[str, Any], attributes: dict[str, Any]) -> None:
+    def _add_attributes(self, record: dict[str, Any], attributes: dict[str, Any]) -> dict[str, Any]:
+        """Add the attributes that have columns, and return the others."""
+        plan = self._attributes.of(attributes)
+        record.update(attributes)
+        aside = {name: record.pop(name) for name in plan.without_column}
+        for name in plan.convert(record):
+            aside[name] = attributes[name]
+        custom = record.get("custom")
+        if custom and self._custom:
+            plan = self._custom.of(custom)
+            record.update(zip(plan.columns, custom.values(), strict=True))
+            for name in plan.without_column:
+                del record[name]
+            # What does not fit is null: the whole object stays in its own column.
+            plan.convert(record)
+        return aside
+
+
+class _Plan(NamedTuple):
+    """What an object of one shape, the names and types of its members, needs to become columns."""
+
+    columns: tuple[str, ...]
+    without_column: tuple[str, ...]
+    conversions: tuple[tuple[str, Convert], ...]
+
+    def convert(self, record: dict[str, Any]) -> list[str]:
+        """Convert in place; returns the names of the columns that become null because of it."""
+        lost = []
+        for column, convert in self.conversions:
+            value = record[column]
+            fitting = convert(value)
+            if fitting is not value:
+                record[column] = fitting
+                if fitting is None:
+                    lost.append(column)
+        return lost
+
+
+class _Plans:
+    """The plans of objects whose members are columns named like them, after a prefix."""
+
+    def __init__(self, conversions: Mapping[str, Convert], prefix: str = "") -> None:
+        self._conversions = conversions
+        self._prefix = prefix
+        self._plans: dict[tuple[Any, ...], _Plan] = {}
+
+    def of(self, members: dict[str, Any]) -> _Plan:
         # The records of a list have few shapes, so that what to do is found out once for many.
-        shape = (*attributes, *map(type, attributes.values()))
+        shape = (*members, *map(type, members.values()))
         plan = self._plans.get(shape)
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            plan = self._plans[shape] = self._plan(attributes)
-        aside = {name: attributes[name] for name in plan.without_column}
-        if aside:
-            attributes = {n: value for n, value in attributes.items() if n not in aside}
-        record.update(attributes)
-        for name, convert in plan.conversions:
-            value = attributes[name]
-            fitting = record[name] = convert(value)
-            if fitting is None:
-                aside[name] = value
-        custom = record.get("custom")
-        if custom and self._custom:
-            columns = self._custom
-            for name, value in custom.items():
-                if name in columns:
-                    column, convert = columns[name]
-                    record[column] = None if value is None else convert(value)
-        if aside:
-            record["additionalAttributes"] = aside
+            plan = self._plans[shape] = self._plan(members)
+        return plan
 
-    def _plan(self, attributes: dict[str, Any]) -> "_Plan":
+    def _plan(self, members: dict[str, Any]) -> _Plan:
+        columns = {f"{self._prefix}{name}": value for name, value in members.items()}
         conversions = []
-        for name, value in attributes.items():
-            convert = self._conversions.get(name)
+        for column, value in columns.items():
+            convert = self._conversions.get(column)
             if convert and value is not None and _EXACT.get(convert) is not type(value):
-                conversions.append((name, convert))
-        without_column = [name for name in attributes if name not in self._conversions]
-        return _Plan(tuple(conversions), tuple(without_column))
+                conversions.append((column, convert))
+        without_column = (column for column in columns if column not in self._conversions)
+        return _Plan(tuple(columns), tuple(without_column), tuple(conversions))
 
 
-class _Plan(NamedTuple):
-    """What attributes of one shape, their names and types, need to become columns."""
-
-    conversions: tuple[tuple[str, Convert], ...]
-    without_column: tuple[str, ...]
+def _has_its_place(member: str, value: Value) -> bool:
+    """Whether a member of another type than usual is in the record all the same."""
+    return member in _MEMBERS and (
+        value is None or (_MEMBERS[member] is str and text(value) is not None)
+    )
 
 
 def _related_id(relationship: Value) -> str | None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
-from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateStats,
@@ -26,6 +25,10 @@ from source_kustomer.source import SourceKustomer, parsed
 # A page's records are many small objects without cycles: looking for cycles after every 700
 # allocations, as Python does by itself, costs a tenth of a read.
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
+
+# How the CDK begins the line of a message of these types.
+_RECORD = '{"type":"RECORD"'
+_TRACE = '{"type":"TRACE"'
 
 
 class _Entrypoint(AirbyteEntrypoint):
@@ -66,27 +69,33 @@ def run(arguments: list[str]) -> int:
     command = AirbyteEntrypoint.parse_args(arguments or ["--help"])
     logging.getLogger().handlers[0].addFilter(_without_traceback)
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
-    last = ""
     try:
-        with PRINT_BUFFER:
-            try:
-                for last in _messages(source, entrypoint, command):
-                    PRINT_BUFFER.write(f"{last}\n")
-            except Exception as e:  # noqa: BLE001
-                failure = _traced(e)
-                message = failure.as_sanitized_airbyte_message()
-                # A failed check has written it already.
-                if not last.startswith('{"type":"TRACE"'):
-                    line = AirbyteEntrypoint.airbyte_message_to_string(message)
-                    PRINT_BUFFER.write(f"{line}\n")
-                return 1
+        return _write(_messages(source, entrypoint, command))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read the messages has gone: the CDK's buffer, which could not be emptied, still
-        # stands in for stdout, and Python would complain once more while it exits.
-        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        # Whoever read the messages has gone, and Python would complain once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+
+
+def _write(messages: Iterator[str]) -> int:
+    """Write messages to stdout, where the log is written too, and return the exit code."""
+    write, flush, last = sys.stdout.write, sys.stdout.flush, ""
+    try:
+        for last in messages:
+            write(f"{last}\n")
+            # Records are many; a page of them leaves with its state.
+            if not last.startswith(_RECORD):
+                flush()
+    except BrokenPipeError:
+        raise
+    except Exception as e:  # noqa: BLE001
+        # A failed check has written it already.
+        if not last.startswith(_TRACE):
+            message = _traced(e).as_sanitized_airbyte_message()
+            write(f"{AirbyteEntrypoint.airbyte_message_to_string(message)}\n")
+            flush()
         return 1
     return 0
 

@@ -1,6 +1,8 @@
 """Pages that are fetched ahead: in which order, how many, and what becomes of the rest."""
 
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from itertools import count, islice
@@ -71,6 +73,17 @@ def pages() -> _Pages:
     return _Pages()
 
 
+@pytest.fixture(autouse=True)
+def used(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Set the share of the time for which the processor is in use: none, unless a test says so."""
+
+    def use(share: float) -> None:
+        monkeypatch.setattr(read_ahead.time, "process_time", lambda: share * time.monotonic())
+
+    use(0.0)
+    return use
+
+
 @pytest.fixture
 def ahead(pages: _Pages, monkeypatch: pytest.MonkeyPatch) -> ReadAhead:
     monkeypatch.setattr(read_ahead, "Future", _Late)
@@ -95,8 +108,10 @@ def test_what_was_not_planned_must_be_asked_for(pages: _Pages, ahead: ReadAhead)
     assert pages.asked == []
 
 
-def test_the_window_doubles_while_answers_are_waited_for(pages: _Pages, ahead: ReadAhead) -> None:
-    assert run(pages, ahead, range(1, 9)) == [1, 2, 4, 8, 16, 24, 24, 24]
+def test_the_window_grows_fast_while_answers_are_waited_for(
+    pages: _Pages, ahead: ReadAhead
+) -> None:
+    assert run(pages, ahead, range(1, 9)) == [1, 4, 16, 24, 24, 24, 24, 24]
 
 
 def test_the_window_stays_while_answers_are_there_in_time(
@@ -104,6 +119,18 @@ def test_the_window_stays_while_answers_are_there_in_time(
 ) -> None:
     monkeypatch.setattr(read_ahead, "Future", _Early)
     assert run(pages, ReadAhead(pages), range(1, 9)) == [1] * 8
+
+
+@pytest.mark.parametrize(("share", "windows"), [(0.5, [1, 4, 16, 24, 24]), (1.5, [1] * 5)])
+def test_the_window_stays_where_the_processor_is_what_is_waited_for(
+    pages: _Pages,
+    ahead: ReadAhead,
+    used: Callable[[float], None],
+    share: float,
+    windows: list[int],
+) -> None:
+    used(share)
+    assert run(pages, ahead, range(1, 6)) == windows
 
 
 def test_each_page_is_asked_for_once_and_in_order(pages: _Pages, ahead: ReadAhead) -> None:
@@ -245,6 +272,18 @@ def test_after_closing_nothing_is_wanted_or_handed_over(pages: _Pages, ahead: Re
     ahead.close()
     assert not wanted()
     assert ahead.take("1") is None
+
+
+def test_a_page_that_was_handed_over_is_not_kept(pages: _Pages, ahead: ReadAhead) -> None:
+    ahead.plan(following(1))
+    answer = ahead.take("1")
+    kept = weakref.ref(answer or pages)
+    del answer
+    # The thread gives it up a moment after it has handed it over.
+    deadline = time.monotonic() + 10
+    while kept() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kept() is None
 
 
 def of_read_ahead(before: set[threading.Thread]) -> set[threading.Thread]:

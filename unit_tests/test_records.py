@@ -340,8 +340,8 @@ def test_shapes_without_end_are_not_kept_without_end(monkeypatch: pytest.MonkeyP
             record = it({"id": "a", "attributes": attributes})
             assert record["additionalAttributes"] == {f"name{number}": round_}
             assert record["name"] == "n"
-            assert len(it._plans) <= 3
-    assert len(it._plans) > 1
+            assert len(it._attributes._plans) <= 3
+    assert len(it._attributes._plans) > 1
 
 
 def test_what_was_sent_is_left_as_it_was() -> None:
