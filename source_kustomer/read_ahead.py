@@ -82,7 +82,7 @@ class ReadAhead:
             self._waiting.put(None)
 
     def _is_busy(self) -> bool:
-        """Whether the processor was in use while the last page was handed over and this one came."""
+        """Whether the processor was in use since the last plan, most of the time."""
         real, used = self._planned_at
         return time.process_time() - used > _BUSY * (time.monotonic() - real)
 
