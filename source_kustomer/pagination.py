@@ -66,12 +66,13 @@ class InvalidStateError(ValueError):
 
 @dataclass(frozen=True)
 class Page:
-    """One answer of a list: its resources and what it says of the list.
+    """One answer of a list: its resources, their ids as text, and what it says of the list.
 
     `number`, `size`, `total` and `total_pages` are None where the answer does not say them.
     """
 
     resources: list[dict[str, Any]]
+    ids: list[str]
     next: str | None
     number: int | None
     size: int | None
@@ -84,7 +85,8 @@ class Page:
         if not isinstance(document, dict) or not isinstance(document.get("data"), list):
             raise ListError(ListFault.NOT_A_LIST)
         resources = document["data"]
-        if not all(isinstance(r, dict) and _usable_id(r.get("id")) for r in resources):
+        ids = [resource.get("id") if isinstance(resource, dict) else None for resource in resources]
+        if not all(map(_usable_id, ids)):
             raise ListError(ListFault.NOT_A_LIST)
         meta = document.get("meta")
         if not isinstance(meta, dict):
@@ -97,6 +99,7 @@ class Page:
             links = {}
         return cls(
             resources=resources,
+            ids=[*map(str, ids)],
             next=_next_query(links.get("next"), list_url, asked_size),
             number=_number(meta.get("page")),
             size=size,
@@ -285,7 +288,7 @@ class Walk:
         self._rereads_left = _rereads(position.gap_start, position.gap_end, position.size)
         self._arrived_at = float("-inf")
         self._queries: set[int] = set()
-        self._recent: deque[str] = deque()
+        self._recent_pages: deque[list[str]] = deque()
         self._recent_ids: set[str] = set()
 
     @property
@@ -326,16 +329,18 @@ class Walk:
         self._last_page = page.total_pages
         if page.total is not None and page.total_pages is None:
             self._last_page = -(-page.total // self.position.size)
-        return [resource for resource in page.resources if self._is_new(str(resource["id"]))]
+        return self._new(page)
 
-    def _is_new(self, identifier: str) -> bool:
-        if identifier in self._recent_ids:
-            return False
-        self._recent_ids.add(identifier)
-        self._recent.append(identifier)
-        if len(self._recent) > _RECENT_RECORDS:
-            self._recent_ids.discard(self._recent.popleft())
-        return True
+    def _new(self, page: Page) -> list[dict[str, Any]]:
+        """Return the page's resources that none of the last pages had."""
+        recent = self._recent_ids
+        both = zip(page.ids, page.resources, strict=True)
+        new = {identifier: resource for identifier, resource in both if identifier not in recent}
+        recent.update(new)
+        self._recent_pages.append([*new])
+        while len(recent) > _RECENT_RECORDS:
+            recent.difference_update(self._recent_pages.popleft())
+        return [*new.values()]
 
     def _go_on(self, page: Page, asked: _Number | None, *, overlapped: bool) -> Position:
         now = self.position
@@ -348,7 +353,7 @@ class Walk:
                 raise ListError(ListFault.EMPTY_PAGES, pages=self._empty_pages)
         elif count:
             self._empty_pages = 0
-        is_stale = all(str(resource["id"]) in self._recent_ids for resource in page.resources)
+        is_stale = self._recent_ids.issuperset(page.ids)
         self._stale_pages = self._stale_pages + 1 if is_stale else 0
         if self._stale_pages > _MOST_STALE_PAGES and page.next is not None:
             raise ListError(ListFault.CIRCLING_LINK)
