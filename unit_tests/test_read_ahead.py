@@ -78,7 +78,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Set the share of the time for which the processor is in use: none, unless a test says so."""
 
     def use(share: float) -> None:
-        monkeypatch.setattr(read_ahead.time, "process_time", lambda: share * time.monotonic())
+        monkeypatch.setattr(time, "process_time", lambda: share * time.monotonic())
 
     use(0.0)
     return use
