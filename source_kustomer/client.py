@@ -43,7 +43,7 @@ _LONGEST_ERROR = 64 * 1024
 _LONGEST_BACKOFF = 30.0
 
 # Tried once more, because a connection that is lost says nothing of the key.
-_PROBE_PAUSE = 1.0
+_PROBE_TRIES = 2
 
 # Several threads that see the same refusal ask the probe once.
 _PROBE_HOLDS = 30.0
@@ -53,15 +53,16 @@ logger = logging.getLogger("airbyte.source_kustomer")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long one page may take, retries and waits included, in tries and seconds."""
+    """How long one page may take, in tries and seconds, and whether the limit may take longer."""
 
     tries: int
     seconds: float
     read_timeout: float = _READ_TIMEOUT
+    outwaits_limit: bool = False
 
 
 # Long enough to outlast a restart of the server; the platform starts a failed sync again anyway.
-READING = Patience(tries=6, seconds=120)
+READING = Patience(tries=6, seconds=120, outwaits_limit=True)
 
 # A wait that the server asks for, or for the rate limit, is sure to come to an end.
 _LONGEST_ASKED_WAIT = 540.0
@@ -211,26 +212,36 @@ class Client:
 
         `ahead` is the answer if it was fetched ahead.
         """
+        answer, outcome = self._persist(url, patience, stream, is_list=is_list, ahead=ahead)
+        if outcome is None:
+            self._outage = False
+            return answer
+        cause = cause_of(outcome)
+        self._outage = self._outage or cause.action is Action.RETRY
+        raise self._failure(cause, answer, stream, role)
+
+    def _persist(
+        self, url: str, patience: Patience, stream: str, *, is_list: bool, ahead: Answer | None
+    ) -> tuple[Answer, Outcome | None]:
+        """Try until it succeeds, with None for the outcome, or until trying on cannot help."""
         began, tries = time.monotonic(), 0
         while True:
             tries += 1
             answer, outcome = self._try(url, patience, began, is_list=is_list, ahead=ahead)
             ahead = None
             if outcome is None:
-                self._outage = False
-                return answer
+                return answer, None
             cause = cause_of(outcome)
             asked = _reset(answer)
             wait = self._wait(cause, asked, tries)
             elapsed = time.monotonic() - began
             longest = patience.seconds
-            if patience is READING and (cause.action is Action.WAIT or asked is not None):
+            if patience.outwaits_limit and (cause.action is Action.WAIT or asked is not None):
                 longest = _LONGEST_ASKED_WAIT
             most = min(patience.tries, _OUTAGE_TRIES) if self._outage else patience.tries
             out_of_tries = cause.action is Action.RETRY and tries >= most
             if cause.action is Action.FAIL or out_of_tries or elapsed + wait > longest:
-                self._outage = self._outage or cause.action is Action.RETRY
-                raise self._failure(cause, answer, stream, role)
+                return answer, outcome
             with self._lock:
                 self.traffic.retries += 1
             logger.log(
@@ -254,7 +265,7 @@ class Client:
         ahead: Answer | None,
     ) -> tuple[Answer, Outcome | None]:
         """Try once; the outcome is None for a success, which has its document."""
-        unlimited = patience is READING
+        unlimited = patience.outwaits_limit
         elapsed = time.monotonic() - began
         # However long the limit was waited for, an answer has its time: up to four timeouts.
         left = (_LONGEST_PAGE - elapsed) / 4 if unlimited else patience.seconds - elapsed
@@ -305,10 +316,8 @@ class Client:
                 outcome = self._probed[1]
             else:
                 url = self.base_url + PROBE_PATH
-                answer, tried = self._try(url, patience, now, is_list=False, ahead=None)
-                if tried and cause_of(tried).action is Action.RETRY:
-                    self._sleep(_PROBE_PAUSE)
-                    answer, tried = self._try(url, patience, now, is_list=False, ahead=None)
+                twice = replace(patience, tries=_PROBE_TRIES)
+                answer, tried = self._persist(url, twice, "", is_list=False, ahead=None)
                 outcome = tried or Outcome(status=answer.status_code, probe=Probe.ACCEPTED)
                 self._probed = (now, outcome)
         return None if outcome.probe is Probe.ACCEPTED else outcome

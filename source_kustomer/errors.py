@@ -55,7 +55,6 @@ class Outcome:
     is_list: bool = True
     probe: Probe | None = None
     host_was_reached: bool = False
-    location: str = ""
 
     @property
     def refusal(self) -> bool:
