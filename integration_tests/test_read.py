@@ -93,6 +93,14 @@ def test_two_reads_give_the_same_records(connector: Connector) -> None:
     assert connector.read("users").records("users") == connector.read("users").records("users")
 
 
+def test_names_in_every_script_arrive_where_the_locale_knows_none(connector: Connector) -> None:
+    arguments = ("read", "--config", connector.config, "--catalog", connector.bare_catalog("users"))
+    result = connector.run(*arguments, environment={"PYTHONIOENCODING": "ascii"})
+    assert result.code == 0
+    assert result.records("users") == connector.read("users").records("users")
+    assert not all(record["name"].isascii() for record in result.records("users"))
+
+
 def test_requests_carry_what_kustomer_asks_for(connector: Connector, sandbox: Sandbox) -> None:
     connector.read("customers", "users")
     for request in sandbox.requests:

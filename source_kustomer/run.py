@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
@@ -62,6 +63,9 @@ def main() -> None:
     """Run one command of the Airbyte protocol; exits with 1 if it failed."""
     # The first process of a container gets no signal that it does not handle.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Whatever the environment says: JSON is UTF-8 (RFC 8259).
+        sys.stdout.reconfigure(encoding="utf-8")
     sys.exit(run(sys.argv[1:]))
 
 
