@@ -12,9 +12,6 @@ from source_kustomer.client import Answer
 # more connections than a browser or two would open.
 MOST_AHEAD = 24
 
-# Each step takes an answer's time: three of them reach the most.
-_GROWTH = 4
-
 # Pages that wait to be handed over are held in memory: at most so many bytes.
 _MOST_BYTES_AHEAD = 64 * 1024 * 1024
 
@@ -93,7 +90,7 @@ class ReadAhead:
         if took > max(_FAST_ANSWER, _SLOWED * self._fastest):
             self._most = max(1, self._most - 1)
         elif waited:
-            self._most = min(_GROWTH * self._most, MOST_AHEAD)
+            self._most = min(2 * self._most, MOST_AHEAD)
         self._most = max(1, min(self._most, _MOST_BYTES_AHEAD // self._largest))
 
     def _start(self, url: str) -> None:
