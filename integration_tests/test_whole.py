@@ -111,8 +111,9 @@ def test_when_customers_vanish_during_a_read_what_slid_is_read_again(
     result = connector.read("customers")
     assert_whole(result, before, sandbox)
     assert len(before) - len(present(sandbox)) == dropped * len(at)
-    # A page on either side of the seam for each hundred, and one that they begin in.
-    assert len(sandbox.of("customers")) <= PAGES + 2 * (-(-dropped // 100) + 1) * len(at)
+    # A page on either side of the seam for each hundred, and one that they begin in; twice, because
+    # a page that was asked for ahead may be answered before or after its neighbours.
+    assert len(sandbox.of("customers")) <= PAGES + 4 * (-(-dropped // 100) + 1) * len(at)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3], ids=lambda seed: f"seed {seed}")
