@@ -334,8 +334,10 @@ class Walk:
     def _new(self, page: Page) -> list[dict[str, Any]]:
         """Return the page's resources that none of the last pages had."""
         recent = self._recent_ids
-        both = zip(page.ids, page.resources, strict=True)
-        new = {identifier: resource for identifier, resource in both if identifier not in recent}
+        new: dict[str, dict[str, Any]] = {}
+        for identifier, resource in zip(page.ids, page.resources, strict=True):
+            if identifier not in recent:
+                new.setdefault(identifier, resource)
         recent.update(new)
         self._recent_pages.append([*new])
         while len(recent) > _RECENT_RECORDS:

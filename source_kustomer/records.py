@@ -43,7 +43,7 @@ _ITSELF = re.compile(r"/v1/[^/?#]+/([^/?#]+)")
 if sys.version_info >= (3, 11):
     _parse_utc = datetime.fromisoformat
 else:
-
+    # Python 3.10 takes no Z.
     def _parse_utc(value: str) -> datetime:
         return datetime.fromisoformat(value[:-1])
 

@@ -444,6 +444,13 @@ def test_numbers_that_come_as_text_are_numbers(said: object, number: int | None)
     assert page.total == number
 
 
+def test_of_an_id_that_is_twice_on_a_page_the_first_record_counts() -> None:
+    page = document(["a", "b", "a"], None)
+    assert walk().take(page) == page["data"][:2]
+    page["data"][2]["type"] = "customer"
+    assert walk().take(page) == [{"id": "a"}, {"id": "b"}]
+
+
 def test_a_page_size_that_is_clamped_is_followed() -> None:
     reader = walk(size=500)
     ids = [f"a{n}" for n in range(100)]
