@@ -59,23 +59,10 @@ def text(value: Value) -> str | None:
 
 def date_time(value: Value) -> str | None:
     """Return an RFC 3339 date-time as it is, None for all else."""
-    if not isinstance(value, str):
+    match = _DATE_TIME.fullmatch(value) if isinstance(value, str) else None
+    if not match:
         return None
     try:
-        # The usual form, ISO 8601 in UTC, checked by the fastest means there is. Python takes more
-        # than that, so that the marks are looked at too.
-        if (
-            len(value) == _USUAL_DATE_TIME
-            and value[7] == "-"
-            and value[10] == "T"
-            and value[19] == "."
-            and value[23] == "Z"
-        ):
-            _parse_utc(value)
-            return value
-        match = _DATE_TIME.fullmatch(value)
-        if not match:
-            return None
         offset = match[4].upper().replace("Z", "+00:00")
         datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}")
     except ValueError:
@@ -114,17 +101,16 @@ def json_object(value: Value) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def array_of(item: Convert | None, exact: type | None = None) -> Convert:
+def array_of(item: Convert | None, exact: frozenset[type] = frozenset()) -> Convert:
     """Make a conversion that returns an array whose items all convert, None for all else.
 
-    Items of the type `exact` need no conversion.
+    Items of the types `exact` need no conversion.
     """
-    all_exact = {exact}
 
     def array(value: Value) -> list[Any] | None:
         if not isinstance(value, list):
             return None
-        if not value or item is None or {*map(type, value)} == all_exact:
+        if item is None or exact.issuperset(map(type, value)):
             return value
         items = [None if i is None else item(i) for i in value]
         lost = any(new is None and old is not None for new, old in zip(items, value, strict=True))
@@ -143,7 +129,12 @@ _BY_TYPE: Mapping[str, Convert] = {
 
 
 # What already is of its column's type, as most values are.
-_EXACT: Mapping[Convert | None, type] = {text: str, boolean: bool, json_object: dict}
+_EXACT: Mapping[Convert | None, frozenset[type]] = {
+    text: frozenset({str}),
+    number: frozenset({float, int}),
+    boolean: frozenset({bool}),
+    json_object: frozenset({dict}),
+}
 
 
 def conversion(column: Mapping[str, Any]) -> Convert:
@@ -155,7 +146,7 @@ def conversion(column: Mapping[str, Any]) -> Convert:
     if types[0] == "array":
         items = column.get("items")
         item = conversion(items) if isinstance(items, Mapping) and items else None
-        return array_of(item, _EXACT.get(item))
+        return array_of(item, _EXACT.get(item, frozenset()))
     if types[0] == "string" and column.get("format") == "date-time":
         return date_time
     return _BY_TYPE.get(types[0], lambda value: value)
@@ -213,7 +204,7 @@ class Flattener:
         custom = record.get("custom")
         if custom and self._custom:
             plan = self._custom.of(custom)
-            record.update(zip(plan.columns, custom.values(), strict=True))
+            record.update(zip(plan.columns, custom.values(), strict=False))
             for name in plan.without_column:
                 del record[name]
             # What does not fit is null: the whole object stays in its own column.
@@ -226,11 +217,31 @@ class _Plan(NamedTuple):
 
     columns: tuple[str, ...]
     without_column: tuple[str, ...]
+    date_times: tuple[str, ...]
     conversions: tuple[tuple[str, Convert], ...]
 
     def convert(self, record: dict[str, Any]) -> list[str]:
         """Convert in place; returns the names of the columns that become null because of it."""
         lost = []
+        for column in self.date_times:
+            value = record[column]
+            try:
+                # The usual form, ISO 8601 in UTC, checked by the fastest means there is. Python
+                # takes more than that, so that the marks are looked at too.
+                if (
+                    len(value) == _USUAL_DATE_TIME
+                    and value[7] == "-"
+                    and value[10] == "T"
+                    and value[19] == "."
+                    and value[23] == "Z"
+                ):
+                    _parse_utc(value)
+                    continue
+            except ValueError:
+                pass
+            if date_time(value) is None:
+                record[column] = None
+                lost.append(column)
         for column, convert in self.conversions:
             value = record[column]
             fitting = convert(value)
@@ -261,13 +272,20 @@ class _Plans:
 
     def _plan(self, members: dict[str, Any]) -> _Plan:
         columns = {f"{self._prefix}{name}": value for name, value in members.items()}
-        conversions = []
+        without_column, date_times, conversions = (
+            list[str](),
+            list[str](),
+            list[tuple[str, Convert]](),
+        )
         for column, value in columns.items():
             convert = self._conversions.get(column)
-            if convert and value is not None and _EXACT.get(convert) is not type(value):
+            if convert is None:
+                without_column.append(column)
+            elif convert is date_time and isinstance(value, str):
+                date_times.append(column)
+            elif value is not None and type(value) not in _EXACT.get(convert, ()):
                 conversions.append((column, convert))
-        without_column = (column for column in columns if column not in self._conversions)
-        return _Plan(tuple(columns), tuple(without_column), tuple(conversions))
+        return _Plan(tuple(columns), tuple(without_column), tuple(date_times), tuple(conversions))
 
 
 def _has_its_place(member: str, value: Value) -> bool:

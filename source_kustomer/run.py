@@ -13,6 +13,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any
 
+import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import (
     AirbyteMessage,
@@ -32,8 +33,7 @@ _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 # What glibc calls the setting in malloc.h.
 _M_ARENA_MAX = -8
 
-# How the CDK begins the line of a message of these types.
-_RECORD = '{"type":"RECORD"'
+# How the CDK begins the line of such a message.
 _TRACE = '{"type":"TRACE"'
 
 
@@ -57,6 +57,27 @@ class _Entrypoint(AirbyteEntrypoint):
             count = stream_message_count.pop(name, 0.0)
             message.state.sourceStats = AirbyteStateStats(recordCount=count)
         return message
+
+    @override
+    def read(
+        self, source_spec: ConnectorSpecification, config: Any, catalog: Any, state: list[Any]
+    ) -> Iterator[AirbyteMessage]:
+        """Write the records to stdout, and yield all other messages."""
+        # The CDK copies each record, and turns it into bytes, text, a line and bytes again.
+        write, dumps, newline = sys.stdout.buffer.write, orjson.dumps, orjson.OPT_APPEND_NEWLINE
+        for message in super().read(source_spec, config, catalog, state):
+            record = message.record
+            if record is None:
+                yield message
+                continue
+            data = {"stream": record.stream, "data": record.data, "emitted_at": record.emitted_at}
+            try:
+                line = dumps({"type": "RECORD", "record": data}, option=newline)
+            except orjson.JSONEncodeError:
+                # The CDK knows a slower way, for what is nested very deeply.
+                yield message
+            else:
+                write(line)
 
 
 def main() -> None:
@@ -98,23 +119,25 @@ def _share_memory_between_threads() -> None:
 
 def _write(messages: Iterator[str]) -> int:
     """Write messages to stdout, where the log is written too, and return the exit code."""
-    write, flush, last = sys.stdout.write, sys.stdout.flush, ""
+    last = ""
     try:
         for last in messages:
-            write(f"{last}\n")
-            # Records are many; a page of them leaves with its state.
-            if not last.startswith(_RECORD):
-                flush()
+            _write_line(last)
     except BrokenPipeError:
         raise
     except Exception as e:  # noqa: BLE001
         # A failed check has written it already.
         if not last.startswith(_TRACE):
             message = _traced(e).as_sanitized_airbyte_message()
-            write(f"{AirbyteEntrypoint.airbyte_message_to_string(message)}\n")
-            flush()
+            _write_line(AirbyteEntrypoint.airbyte_message_to_string(message))
         return 1
     return 0
+
+
+def _write_line(line: str) -> None:
+    # In one piece, because other threads write to the log. Records before it leave with it.
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _messages(
