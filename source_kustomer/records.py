@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 Value = Any
 Convert = Callable[[Value], Value]
@@ -22,9 +22,6 @@ _MEMBERS: Mapping[str, type] = {
     "relationships": dict,
     "links": dict,
 }
-
-# More shapes than lists have; each takes a kilobyte or two.
-_MOST_PLANS = 2000
 
 # Databases keep whole numbers in 64 bits.
 _LARGEST_INTEGER = 2**63 - 1
@@ -59,10 +56,23 @@ def text(value: Value) -> str | None:
 
 def date_time(value: Value) -> str | None:
     """Return an RFC 3339 date-time as it is, None for all else."""
-    match = _DATE_TIME.fullmatch(value) if isinstance(value, str) else None
-    if not match:
+    if not isinstance(value, str):
         return None
     try:
+        # The usual form, ISO 8601 in UTC, checked by the fastest means there is. Python takes more
+        # than that, so that the marks are looked at too.
+        if (
+            len(value) == _USUAL_DATE_TIME
+            and value[7] == "-"
+            and value[10] == "T"
+            and value[19] == "."
+            and value[23] == "Z"
+        ):
+            _parse_utc(value)
+            return value
+        match = _DATE_TIME.fullmatch(value)
+        if not match:
+            return None
         offset = match[4].upper().replace("Z", "+00:00")
         datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}")
     except ValueError:
@@ -101,16 +111,17 @@ def json_object(value: Value) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def array_of(item: Convert | None, exact: frozenset[type] = frozenset()) -> Convert:
+def array_of(item: Convert | None, exact: type | None = None) -> Convert:
     """Make a conversion that returns an array whose items all convert, None for all else.
 
-    Items of the types `exact` need no conversion.
+    Items of the type `exact` need no conversion.
     """
+    all_exact = frozenset({exact})
 
     def array(value: Value) -> list[Any] | None:
         if not isinstance(value, list):
             return None
-        if item is None or exact.issuperset(map(type, value)):
+        if item is None or all_exact.issuperset(map(type, value)):
             return value
         items = [None if i is None else item(i) for i in value]
         lost = any(new is None and old is not None for new, old in zip(items, value, strict=True))
@@ -129,12 +140,7 @@ _BY_TYPE: Mapping[str, Convert] = {
 
 
 # What already is of its column's type, as most values are.
-_EXACT: Mapping[Convert | None, frozenset[type]] = {
-    text: frozenset({str}),
-    number: frozenset({float, int}),
-    boolean: frozenset({bool}),
-    json_object: frozenset({dict}),
-}
+_EXACT: Mapping[Convert | None, type] = {text: str, number: float, boolean: bool, json_object: dict}
 
 
 def conversion(column: Mapping[str, Any]) -> Convert:
@@ -146,7 +152,7 @@ def conversion(column: Mapping[str, Any]) -> Convert:
     if types[0] == "array":
         items = column.get("items")
         item = conversion(items) if isinstance(items, Mapping) and items else None
-        return array_of(item, _EXACT.get(item, frozenset()))
+        return array_of(item, _EXACT.get(item))
     if types[0] == "string" and column.get("format") == "date-time":
         return date_time
     return _BY_TYPE.get(types[0], lambda value: value)
@@ -164,8 +170,8 @@ class Flattener:
                 custom[name] = conversion(column)
             elif name not in not_attributes:
                 attributes[name] = conversion(column)
-        self._attributes = _Plans(attributes)
-        self._custom = _Plans(custom, CUSTOM_PREFIX) if custom else None
+        self._attributes = _Columns(attributes)
+        self._custom = _Columns(custom, CUSTOM_PREFIX) if custom else None
 
     def __call__(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """Return the flat record; what has no column, or does not fit it, is kept aside."""
@@ -173,10 +179,13 @@ class Flattener:
         record: dict[str, Any] = {"id": identifier, "type": kind}
         attributes, relationships = resource.get("attributes"), resource.get("relationships")
         if isinstance(attributes, dict):
-            aside = self._add_attributes(record, attributes)
+            aside = self._attributes.fill(record, attributes)
+            custom = record.get("custom")
+            if custom and self._custom:
+                # What does not fit is null: the whole object stays in its own column.
+                self._custom.fill(record, custom)
             if aside:
-                # An attribute of the same name may have stood in their place.
-                record |= {"id": identifier, "type": kind, "additionalAttributes": aside}
+                record["additionalAttributes"] = aside
         if isinstance(relationships, dict):
             record["relationships"] = relationships
             for name, column in self._foreign_keys.items():
@@ -194,98 +203,33 @@ class Flattener:
             record["additionalMembers"] = members
         return record
 
-    def _add_attributes(self, record: dict[str, Any], attributes: dict[str, Any]) -> dict[str, Any]:
-        """Add the attributes that have columns, and return the others."""
-        plan = self._attributes.of(attributes)
-        record.update(attributes)
-        aside = {name: record.pop(name) for name in plan.without_column}
-        for name in plan.convert(record):
-            aside[name] = attributes[name]
-        custom = record.get("custom")
-        if custom and self._custom:
-            plan = self._custom.of(custom)
-            record.update(zip(plan.columns, custom.values(), strict=False))
-            for name in plan.without_column:
-                del record[name]
-            # What does not fit is null: the whole object stays in its own column.
-            plan.convert(record)
-        return aside
 
-
-class _Plan(NamedTuple):
-    """What an object of one shape, the names and types of its members, needs to become columns."""
-
-    columns: tuple[str, ...]
-    without_column: tuple[str, ...]
-    date_times: tuple[str, ...]
-    conversions: tuple[tuple[str, Convert], ...]
-
-    def convert(self, record: dict[str, Any]) -> list[str]:
-        """Convert in place; returns the names of the columns that become null because of it."""
-        lost = []
-        for column in self.date_times:
-            value = record[column]
-            try:
-                # The usual form, ISO 8601 in UTC, checked by the fastest means there is. Python
-                # takes more than that, so that the marks are looked at too.
-                if (
-                    len(value) == _USUAL_DATE_TIME
-                    and value[7] == "-"
-                    and value[10] == "T"
-                    and value[19] == "."
-                    and value[23] == "Z"
-                ):
-                    _parse_utc(value)
-                    continue
-            except ValueError:
-                pass
-            if date_time(value) is None:
-                record[column] = None
-                lost.append(column)
-        for column, convert in self.conversions:
-            value = record[column]
-            fitting = convert(value)
-            if fitting is not value:
-                record[column] = fitting
-                if fitting is None:
-                    lost.append(column)
-        return lost
-
-
-class _Plans:
-    """The plans of objects whose members are columns named like them, after a prefix."""
+class _Columns:
+    """Columns by the members that they hold, which are named like them but for a prefix."""
 
     def __init__(self, conversions: Mapping[str, Convert], prefix: str = "") -> None:
-        self._conversions = conversions
-        self._prefix = prefix
-        self._plans: dict[tuple[Any, ...], _Plan] = {}
+        self._by_member = {
+            column.removeprefix(prefix): (column, _EXACT.get(convert), convert)
+            for column, convert in conversions.items()
+        }
 
-    def of(self, members: dict[str, Any]) -> _Plan:
-        # The records of a list have few shapes, so that what to do is found out once for many.
-        shape = (*members, *map(type, members.values()))
-        plan = self._plans.get(shape)
-        if plan is None:
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans.clear()
-            plan = self._plans[shape] = self._plan(members)
-        return plan
-
-    def _plan(self, members: dict[str, Any]) -> _Plan:
-        columns = {f"{self._prefix}{name}": value for name, value in members.items()}
-        without_column, date_times, conversions = (
-            list[str](),
-            list[str](),
-            list[tuple[str, Convert]](),
-        )
-        for column, value in columns.items():
-            convert = self._conversions.get(column)
-            if convert is None:
-                without_column.append(column)
-            elif convert is date_time and isinstance(value, str):
-                date_times.append(column)
-            elif value is not None and type(value) not in _EXACT.get(convert, ()):
-                conversions.append((column, convert))
-        return _Plan(tuple(columns), tuple(without_column), tuple(date_times), tuple(conversions))
+    def fill(self, record: dict[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
+        """Fill a record's columns; returns the members that have none, or do not fit theirs."""
+        aside = {}
+        column_of = self._by_member.get
+        for name, value in members.items():
+            found = column_of(name)
+            if found is None:
+                aside[name] = value
+                continue
+            column, exact, convert = found
+            if type(value) is exact or value is None:
+                record[column] = value
+            else:
+                fitting = record[column] = convert(value)
+                if fitting is None:
+                    aside[name] = value
+        return aside
 
 
 def _has_its_place(member: str, value: Value) -> bool:

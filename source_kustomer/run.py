@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from io import TextIOWrapper
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -63,21 +64,26 @@ class _Entrypoint(AirbyteEntrypoint):
         self, source_spec: ConnectorSpecification, config: Any, catalog: Any, state: list[Any]
     ) -> Iterator[AirbyteMessage]:
         """Write the records to stdout, and yield all other messages."""
-        # The CDK copies each record, and turns it into bytes, text, a line and bytes again.
-        write, dumps, newline = sys.stdout.buffer.write, orjson.dumps, orjson.OPT_APPEND_NEWLINE
-        for message in super().read(source_spec, config, catalog, state):
-            record = message.record
-            if record is None:
-                yield message
-                continue
-            data = {"stream": record.stream, "data": record.data, "emitted_at": record.emitted_at}
-            try:
-                line = dumps({"type": "RECORD", "record": data}, option=newline)
-            except orjson.JSONEncodeError:
-                # The CDK knows a slower way, for what is nested very deeply.
-                yield message
+        # The CDK copies each record, and turns it into bytes, text, a line and bytes again. Each
+        # write lets another thread run, and then waits for its turn.
+        messages = super().read(source_spec, config, catalog, state)
+        for are_records, group in groupby(messages, lambda message: message.record is not None):
+            if are_records:
+                sys.stdout.buffer.write(b"".join(map(_line, group)))
             else:
-                write(line)
+                yield from group
+
+
+def _line(message: AirbyteMessage) -> bytes:
+    """Return a record message as a line of JSON."""
+    record = message.record
+    assert record  # noqa: S101
+    data = {"stream": record.stream, "data": record.data, "emitted_at": record.emitted_at}
+    try:
+        return orjson.dumps({"type": "RECORD", "record": data}, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:
+        # The CDK knows a slower way, for what is nested very deeply.
+        return f"{AirbyteEntrypoint.airbyte_message_to_string(message)}\n".encode()
 
 
 def main() -> None:

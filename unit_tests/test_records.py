@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 
-from source_kustomer import records
 from source_kustomer.records import Flattener, conversion
 
 TEXT = {"type": ["null", "string"]}
@@ -323,25 +322,12 @@ def test_a_foreign_key_is_named_by_data_or_else_by_a_link(
     assert "messagesId" not in record
 
 
-def test_values_of_one_shape_are_each_converted_on_their_own() -> None:
+def test_values_of_one_column_are_each_converted_on_their_own() -> None:
     names = ("good", 5, None, "x", "5", 2.0)
     made = [flatten({"id": "a", "attributes": {"rev": name}}) for name in names * 2]
     assert [record["rev"] for record in made] == [None, 5, None, None, 5, 2] * 2
     aside = [record.get("additionalAttributes") for record in made]
     assert aside == [{"rev": "good"}, None, None, {"rev": "x"}, None, None] * 2
-
-
-def test_shapes_without_end_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_MOST_PLANS", 3)
-    it = Flattener(COLUMNS, ("org",))
-    for round_ in range(2):
-        for number in range(10):
-            attributes = {f"name{number}": round_, "name": "n"}
-            record = it({"id": "a", "attributes": attributes})
-            assert record["additionalAttributes"] == {f"name{number}": round_}
-            assert record["name"] == "n"
-            assert len(it._attributes._plans) <= 3
-    assert len(it._attributes._plans) > 1
 
 
 def test_what_was_sent_is_left_as_it_was() -> None:
