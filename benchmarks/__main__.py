@@ -91,7 +91,7 @@ def _throughput() -> Iterator[Row]:
 
 
 def _custom() -> Iterator[Row]:
-    with ManyCustomers(30_000) as many, ManyCustomers(_PAGE) as few:
+    with ManyCustomers(100_000) as many, ManyCustomers(_PAGE) as few:
         runs = _in_turns(
             lambda: read(OURS, many, COLUMNS), lambda: read(OURS, many), lambda: read(OURS, few)
         )
