@@ -67,7 +67,7 @@ READING = Patience(tries=6, seconds=120, outwaits_limit=True)
 # A wait that the server asks for, or for the rate limit, is sure to come to an end.
 _LONGEST_ASKED_WAIT = 540.0
 
-# What one page may take in all.
+# What one page may take in all, beside waits for the budget.
 _LONGEST_PAGE = 600.0
 
 # How long nothing leaves after a 429 that does not say when it ends.
@@ -227,8 +227,11 @@ class Client:
         began, tries = time.monotonic(), 0
         while True:
             tries += 1
-            answer, outcome = self._try(url, patience, began, is_list=is_list, ahead=ahead)
+            answer, outcome, waited = self._try(url, patience, began, is_list=is_list, ahead=ahead)
             ahead = None
+            if patience.outwaits_limit:
+                # At a small share a request may wait for a minute, which says nothing of the page.
+                began += waited
             if outcome is None:
                 return answer, None
             cause = cause_of(outcome)
@@ -263,31 +266,38 @@ class Client:
         *,
         is_list: bool,
         ahead: Answer | None,
-    ) -> tuple[Answer, Outcome | None]:
-        """Try once; the outcome is None for a success, which has its document."""
+    ) -> tuple[Answer, Outcome | None, float]:
+        """Try once; the outcome is None for a success, which has its document.
+
+        The last is for how many seconds the budget was waited for.
+        """
         unlimited = patience.outwaits_limit
-        elapsed = time.monotonic() - began
+        asked_at = left_at = time.monotonic()
+        elapsed = asked_at - began
         # However long the limit was waited for, an answer has its time: up to four timeouts.
-        left = (_LONGEST_PAGE - elapsed) / 4 if unlimited else patience.seconds - elapsed
-        deadline = time.monotonic() + max(left, 1.0)
+        left = max(1.0, (_LONGEST_PAGE - elapsed) / 4 if unlimited else patience.seconds - elapsed)
+
+        def wanted() -> bool:
+            # Asked last when the request leaves.
+            nonlocal left_at
+            left_at = time.monotonic()
+            return unlimited or left_at < asked_at + left
+
         try:
-            answer = ahead or self.send(
-                url,
-                lambda: unlimited or time.monotonic() < deadline,
-                min(patience.read_timeout, max(left, 1.0)),
-            )
+            answer = ahead or self.send(url, wanted, min(patience.read_timeout, left))
         except CancelledError:
-            return Answer(), Outcome(status=requests.codes.too_many_requests, is_list=is_list)
+            late = Outcome(status=requests.codes.too_many_requests, is_list=is_list)
+            return Answer(), late, left_at - asked_at
         except Exception as e:  # noqa: BLE001
             # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
             exception = Outcome(
                 exception=e, is_list=is_list, host_was_reached=self._host_was_reached
             )
-            return Answer(), exception
+            return Answer(), exception, left_at - asked_at
         outcome = self._outcome(answer, is_list=is_list)
         if outcome and outcome.refusal and not url.endswith(PROBE_PATH):
             outcome = self._ask_probe(outcome, patience)
-        return answer, outcome
+        return answer, outcome, left_at - asked_at
 
     def _outcome(self, answer: Answer, *, is_list: bool) -> Outcome | None:
         try:

@@ -350,6 +350,16 @@ def test_after_a_long_wait_for_the_limit_an_answer_still_has_its_time(
     assert read >= 15
 
 
+def test_waits_for_a_small_share_leave_a_page_all_its_tries(wire: Wire) -> None:
+    settings = {"org_name": "acme", "api_key": KEY, "rate_limit_share": 1}
+    client = connected(wire, Config.parse(settings, {}))
+    began = wire.clock.now
+    wire.script = in_turn(GOOD, GOOD, GOOD, *[OUTAGE] * 5, GOOD)
+    for _ in range(4):
+        get(client)
+    assert wire.clock.now - began > 2 * 60
+
+
 def test_after_an_outage_other_lists_find_out_in_two_tries_until_one_answers(
     client: Client, wire: Wire
 ) -> None:
