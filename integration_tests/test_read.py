@@ -146,6 +146,21 @@ def test_what_has_no_column_is_kept(connector: Connector, sandbox: Sandbox) -> N
     assert record["name"].startswith("half an emoji")
 
 
+def test_what_is_nested_very_deeply_arrives_in_its_place(
+    connector: Connector, sandbox: Sandbox
+) -> None:
+    # Deeper than orjson writes, and not too deep for it to read.
+    nested: list[Any] = []
+    for _ in range(400):
+        nested = [nested]
+    sandbox.lists["tags"][1]["attributes"]["nested"] = nested
+    result = connector.read("tags")
+    assert result.code == 0
+    records = result.records("tags")
+    assert [r["id"] for r in records] == [r["id"] for r in sandbox.lists["tags"]]
+    assert records[1]["additionalAttributes"] == {"nested": nested}
+
+
 def test_an_unknown_stream_is_an_error(connector: Connector) -> None:
     result = connector.read("tags", "invoices")
     assert result.code == 1
