@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airbyte_cdk.models import FailureType
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, FailureType, Type
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kustomer import run as run_module
@@ -71,6 +72,20 @@ def test_what_a_command_yields_is_written_a_line_each(
     monkeypatch.setattr(run_module, "_messages", messages_of('{"a":1}', '{"b":2}'))
     assert run(["spec"]) == 0
     assert written(capfd) == [{"a": 1}, {"b": 2}]
+
+
+@pytest.mark.parametrize("name", ["half", "Zoë 🌸", 2**64 - 1, [[1.5, True]], {"a\n": "b\u2028"}])
+def test_a_record_is_the_line_that_the_cdk_would_write(name: object) -> None:
+    record = AirbyteRecordMessage("customers", {"id": "a", "name": name}, 1767225600000)
+    message = AirbyteMessage(Type.RECORD, record=record)
+    expected = AirbyteEntrypoint.airbyte_message_to_string(message)
+    assert run_module._line(message).decode() == f"{expected}\n"
+
+
+def test_what_is_null_in_a_record_is_written_as_null() -> None:
+    record = AirbyteRecordMessage("customers", {"id": "a", "name": None}, 1767225600000)
+    line = run_module._line(AirbyteMessage(Type.RECORD, record=record))
+    assert json.loads(line)["record"]["data"] == {"id": "a", "name": None}
 
 
 def test_a_failure_is_a_message_with_its_sentence_and_ends_with_1(
