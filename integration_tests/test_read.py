@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +148,22 @@ def test_what_has_no_column_is_kept(connector: Connector, sandbox: Sandbox) -> N
     assert record["name"].startswith("half an emoji")
 
 
+@pytest.fixture
+def deep_recursion() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(5000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("deep_recursion")
+@pytest.mark.parametrize("depth", [400, 1010])
 def test_what_is_nested_very_deeply_arrives_in_its_place(
-    connector: Connector, sandbox: Sandbox
+    connector: Connector, sandbox: Sandbox, depth: int
 ) -> None:
     # Deeper than orjson writes, and not too deep for it to read.
     nested: list[Any] = []
-    for _ in range(400):
+    for _ in range(depth):
         nested = [nested]
     sandbox.lists["tags"][1]["attributes"]["nested"] = nested
     result = connector.read("tags")

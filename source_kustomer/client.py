@@ -176,7 +176,10 @@ class Client:
             try:
                 self._read_body(answer, asked_at + min(_ANSWER_TIMEOUT, 4 * read_timeout))
             finally:
-                self.budget.learn(answer.headers, ticket)
+                # A refusal is not counted as others' answers are: it says when to go on, not what
+                # others will use then.
+                if answer.status_code != requests.codes.too_many_requests:
+                    self.budget.learn(answer.headers, ticket)
                 answer.close()
             answer.asked_at, answer.arrived_at = asked_at, time.monotonic()
         self._host_was_reached = True

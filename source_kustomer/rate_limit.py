@@ -108,13 +108,15 @@ class Budget:
             if limit:
                 self._limit = limit
             if remaining is not None and self._limit is not None:
-                self._watch(self._limit - remaining, remaining, ticket)
+                self._watch(self._limit - remaining, remaining, self._limit, ticket)
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
         """Let nothing leave for a while: the organization's limit is exceeded."""
         with self._changed:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
+            # When it ends, what was left before it says nothing any more.
+            self._remaining = None
 
     @property
     def waited(self) -> float:
@@ -169,7 +171,15 @@ class Budget:
         watched = min(1.0, (self._clock() - self._first_learned_at) / _WATCH_OTHERS)
         gained = share // 2 + math.floor((share - share // 2) * watched)
         reserve = max(_LEAST_RESERVE, math.ceil(limit * _RESERVE_SHARE))
-        return min(max(1, gained), limit - math.ceil(self._others) - reserve)
+        return min(max(1, gained), limit - math.ceil(self._estimate()) - reserve)
+
+    def _estimate(self) -> float:
+        """Others' requests a minute, halved for each minute without news of them.
+
+        Otherwise an estimate that lets nothing leave would never end.
+        """
+        silent = (self._clock() - self._learned_at) // WINDOW
+        return float(self._others / 2 ** min(silent, 60))
 
     def _wait(self) -> float:
         """Seconds until the next request may leave, as far as is known now."""
@@ -210,12 +220,12 @@ class Budget:
                 f"of the organization's {self._limit or SMALLEST_LIMIT}",
             )
 
-    def _watch(self, used: int, remaining: int, ticket: Ticket) -> None:
+    def _watch(self, used: int, remaining: int, limit: int, ticket: Ticket) -> None:
         """Estimate others' requests a minute from how far the organization's count went on."""
         now = self._clock()
         if self._first_learned_at is None:
             self._first_learned_at = now
-        learned_before = self._learned_at
+        before = self._estimate()
         self._remaining, self._learned_at = remaining, now
         # Those in flight left after, or are counted in, this answer: the careful reading is that
         # all of them are still to be counted.
@@ -240,11 +250,10 @@ class Budget:
         pace = max(0, theirs) * WINDOW / max(elapsed, _WATCH_OTHERS)
         if elapsed < _WATCH_OTHERS or started_anew:
             # Too short to measure: the last estimate stands until there is a better one.
-            # Halved after a silent minute, or an estimate that lets nothing leave would never end.
-            is_old = now - learned_before >= WINDOW
-            pace = max(pace, self._others / 2 if is_old else self._others)
-        # A server that counts a sliding minute tells others' use at once.
-        self._others = max(pace, float(used - ticket.own), 0.0)
+            pace = max(pace, before)
+        # A server that counts a sliding minute tells others' use at once. Nobody uses more than all
+        # of it, however fast a burst seemed.
+        self._others = min(max(pace, float(used - ticket.own), 0.0), float(limit))
 
 
 def _whole(value: str | None) -> int | None:

@@ -34,8 +34,11 @@ _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 # What glibc calls the setting in malloc.h.
 _M_ARENA_MAX = -8
 
-# How the CDK begins the line of such a message.
-_TRACE = '{"type":"TRACE"'
+# How the CDK begins the line of a failure.
+_ERROR = '{"type":"TRACE","trace":{"type":"ERROR"'
+
+# As deep as orjson reads JSON; what is too deep for it to write, json writes by recursion.
+_DEEPEST = 1024
 
 
 class _Entrypoint(AirbyteEntrypoint):
@@ -105,6 +108,7 @@ def run(arguments: list[str]) -> int:
     command = AirbyteEntrypoint.parse_args(arguments or ["--help"])
     logging.getLogger().handlers[0].addFilter(_without_traceback)
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 2 * _DEEPEST))
     _share_memory_between_threads()
     try:
         return _write(_messages(source, entrypoint, command))
@@ -125,15 +129,16 @@ def _share_memory_between_threads() -> None:
 
 def _write(messages: Iterator[str]) -> int:
     """Write messages to stdout, where the log is written too, and return the exit code."""
-    last = ""
+    told = False
     try:
-        for last in messages:
-            _write_line(last)
+        for line in messages:
+            _write_line(line)
+            told = told or line.startswith(_ERROR)
     except BrokenPipeError:
         raise
     except Exception as e:  # noqa: BLE001
-        # A failed check has written it already.
-        if not last.startswith(_TRACE):
+        # A failed check has written it already, and a failed stream more than the CDK's summary.
+        if not told:
             message = _traced(e).as_sanitized_airbyte_message()
             _write_line(AirbyteEntrypoint.airbyte_message_to_string(message))
         return 1

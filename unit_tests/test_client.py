@@ -350,6 +350,16 @@ def test_after_a_long_wait_for_the_limit_an_answer_still_has_its_time(
     assert read >= 15
 
 
+def test_a_refusal_says_when_to_go_on_and_not_what_others_will_use_then(wire: Wire) -> None:
+    client = connected(wire)
+    exceeded = {"x_ratelimit_limit": "300", "x_ratelimit_remaining": "0", "retry_after": "5"}
+    wire.script = in_turn(GOOD, error(429, **exceeded), GOOD)
+    began = wire.clock.now
+    for _ in range(60):
+        get(client)
+    assert 5 < wire.clock.now - began < 10
+
+
 def test_waits_for_a_small_share_leave_a_page_all_its_tries(wire: Wire) -> None:
     settings = {"org_name": "acme", "api_key": KEY, "rate_limit_share": 1}
     client = connected(wire, Config.parse(settings, {}))

@@ -386,6 +386,36 @@ def test_where_others_use_everything_it_tries_again_within_a_minute() -> None:
     assert all(10 <= later - earlier <= 61 for earlier, later in pairwise(left))
 
 
+def test_what_was_left_before_a_pause_does_not_count_after_it() -> None:
+    clock = Clock()
+    it = learned(clock, 80, 300, 0, after=0)
+    # So that there is room for one more, but for what was left.
+    it._others = 0.0
+    it.pause(5)
+    began = clock.now
+    with it.request():
+        assert 5 <= clock.now - began < 6
+
+
+def test_an_estimate_is_halved_for_each_minute_without_news() -> None:
+    clock = Clock()
+    it = learned(clock, 80, 300, 0, after=0)
+    assert it.requests_a_minute < 0
+    clock.now += 61
+    assert it.requests_a_minute == 300 - 150 - 9
+    clock.now += 60
+    assert it.requests_a_minute == 300 - 75 - 9
+
+
+def test_others_use_no_more_than_all_however_fast_a_burst_seems() -> None:
+    clock = Clock()
+    it = learned(clock, 80, 300, 299, after=1)
+    with it.request() as ticket:
+        it.learn({"x-ratelimit-limit": "300", "x-ratelimit-remaining": "20"}, ticket)
+    clock.now += 121
+    assert it.requests_a_minute == 300 - 75 - 9
+
+
 def test_the_longest_of_several_pauses_counts() -> None:
     clock = Clock()
     it = budget(80, clock)

@@ -111,6 +111,16 @@ def test_a_failure_that_check_has_written_is_not_written_twice(
     assert written(capfd) == [json.loads(line)]
 
 
+def test_a_failure_after_another_trace_is_written(
+    monkeypatch: pytest.MonkeyPatch, capfd: Output
+) -> None:
+    line = '{"type":"TRACE","trace":{"type":"STREAM_STATUS"}}'
+    monkeypatch.setattr(run_module, "_messages", messages_of(line, error=RecursionError()))
+    assert run(["spec"]) == 1
+    _, message = written(capfd)
+    assert message["trace"]["error"]["failure_type"] == "system_error"
+
+
 def test_a_mistake_of_our_own_asks_for_a_report_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capfd: Output
 ) -> None:
