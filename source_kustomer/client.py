@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -209,11 +210,11 @@ class Client:
         role: str = "",
         is_list: bool = True,
         patience: Patience = READING,
-        ahead: Answer | None = None,
+        ahead: Future[Answer] | None = None,
     ) -> Answer:
         """Get a JSON document, retrying where it may help; raises `Failure`.
 
-        `ahead` is the answer if it was fetched ahead.
+        `ahead` is what came of the page's first try if it was fetched ahead.
         """
         answer, outcome = self._persist(url, patience, stream, is_list=is_list, ahead=ahead)
         if outcome is None:
@@ -224,7 +225,13 @@ class Client:
         raise self._failure(cause, answer, stream, role)
 
     def _persist(
-        self, url: str, patience: Patience, stream: str, *, is_list: bool, ahead: Answer | None
+        self,
+        url: str,
+        patience: Patience,
+        stream: str,
+        *,
+        is_list: bool,
+        ahead: Future[Answer] | None,
     ) -> tuple[Answer, Outcome | None]:
         """Try until it succeeds, with None for the outcome, or until trying on cannot help."""
         began, tries = time.monotonic(), 0
@@ -268,7 +275,7 @@ class Client:
         began: float,
         *,
         is_list: bool,
-        ahead: Answer | None,
+        ahead: Future[Answer] | None,
     ) -> tuple[Answer, Outcome | None, float]:
         """Try once; the outcome is None for a success, which has its document.
 
@@ -287,7 +294,11 @@ class Client:
             return unlimited or left_at < asked_at + left
 
         try:
-            answer = ahead or self.send(url, wanted, min(patience.read_timeout, left))
+            answer = (
+                ahead.result()
+                if ahead
+                else self.send(url, wanted, min(patience.read_timeout, left))
+            )
         except CancelledError:
             late = Outcome(status=requests.codes.too_many_requests, is_list=is_list)
             return Answer(), late, left_at - asked_at

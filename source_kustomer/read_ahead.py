@@ -42,23 +42,24 @@ class ReadAhead:
         self._planned_at = (0.0, 0.0)
         self._closed = False
 
-    def take(self, url: str) -> Answer | None:
-        """Return the page if it was fetched ahead and arrived whole, else None."""
+    def take(self, url: str) -> Future[Answer] | None:
+        """Wait for a page that was planned, and return what became of it; None if it was not."""
         ahead = self._running.pop(url, None)
         if ahead is None:
             self._requests += 1
             return None
         waited = not ahead.done()
-        try:
-            answer = ahead.result()
-        except Exception:  # noqa: BLE001
-            # Asked for again, it either arrives or fails where failures are decided about.
-            answer = None
-        if answer is None or not answer.ok:
+        if _failed(ahead):
             self._most = 1
-            return None
-        self._adapt(answer, waited=waited and not self._is_busy())
-        return answer
+            # What failed meanwhile is asked for again when this page has waited and arrived.
+            self._running = {
+                url: other
+                for url, other in self._running.items()
+                if not (other.done() and _failed(other))
+            }
+        else:
+            self._adapt(ahead.result(), waited=waited and not self._is_busy())
+        return ahead
 
     def plan(self, following: Iterable[tuple[str, bool]]) -> None:
         """Fetch what follows, in order, each with whether it is sure to exist."""
@@ -111,3 +112,7 @@ class ReadAhead:
                 answer.set_exception(e)
             # A thread that waits for work must not keep a page that was handed over.
             del waiting, answer
+
+
+def _failed(ahead: Future[Answer]) -> bool:
+    return ahead.exception() is not None or not ahead.result().ok

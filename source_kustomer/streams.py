@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -169,7 +170,7 @@ class KustomerStream(HttpStream):
         custom = {k: v for k, v in configured.items() if k.startswith(CUSTOM_PREFIX)}
         self._flatten = Flattener({**self._schema()["properties"], **custom}, self.to_one)
 
-    def _get(self, url: str, ahead: Answer | None = None) -> Answer:
+    def _get(self, url: str, ahead: Future[Answer] | None = None) -> Answer:
         return self._client.get(url, stream=self.name, role=self.role, ahead=ahead)
 
     def _url(self, query: str) -> str:

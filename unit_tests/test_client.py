@@ -4,6 +4,7 @@ import gzip
 import logging
 import socket
 import threading
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from http.client import RemoteDisconnected
@@ -391,30 +392,53 @@ def test_a_refusal_is_no_outage(client: Client, wire: Wire) -> None:
     assert len(wire.sent) == 1 + 6
 
 
-def fetched(client: Client, wire: Wire, reply: Reply) -> Answer:
+def fetched(client: Client, wire: Wire, reply: Reply) -> Future[Answer]:
     wire.script = in_turn(reply)
-    answer = client.send(TAGS)
+    ahead = Future[Answer]()
+    try:
+        ahead.set_result(client.send(TAGS))
+    except OSError as e:
+        ahead.set_exception(e)
     wire.sent.clear()
-    return answer
+    return ahead
 
 
 def test_an_answer_that_was_fetched_ahead_is_not_asked_for_again(
     client: Client, wire: Wire
 ) -> None:
     ahead = fetched(client, wire, GOOD)
-    assert get(client, ahead=ahead) is ahead
-    assert ahead.document == page("a")
+    assert get(client, ahead=ahead) is ahead.result()
+    assert ahead.result().document == page("a")
     assert wire.sent == []
 
 
-def test_an_answer_that_was_fetched_ahead_and_is_broken_is_asked_for_again(
-    client: Client, wire: Wire
+@pytest.mark.parametrize(
+    ("reply", "wait"),
+    [
+        (Reply(body=b"{"), 0.5),
+        (OUTAGE, 0.5),
+        (error(503, retry_after="4"), 4),
+        (Reply(raises=requests.ConnectionError("reset")), 0.5),
+    ],
+    ids=["broken", "500", "503", "reset"],
+)
+def test_a_failure_that_was_fetched_ahead_is_the_first_try(
+    client: Client, wire: Wire, clock: Clock, reply: Reply, wait: float
 ) -> None:
-    ahead = fetched(client, wire, Reply(body=b"{"))
+    ahead = fetched(client, wire, reply)
     wire.script = in_turn(GOOD)
     assert get(client, ahead=ahead).document == page("a")
     assert len(wire.sent) == 1
     assert client.traffic.retries == 1
+    assert clock.slept[0] >= wait
+
+
+def test_a_refusal_that_was_fetched_ahead_is_not_asked_for_again(
+    client: Client, wire: Wire
+) -> None:
+    ahead = fetched(client, wire, error(400))
+    assert failure_of(client, ahead=ahead).cause.name == "rejected_request"
+    assert wire.sent == []
 
 
 def waits_told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:

@@ -62,7 +62,7 @@ def run(pages: _Pages, ahead: ReadAhead, numbers: range) -> list[int]:
     windows = []
     for number in numbers:
         answer = ahead.take(str(number))
-        assert answer is None or answer.url == str(number)
+        assert answer is None or answer.result().url == str(number)
         ahead.plan(following(number + 1))
         windows.append(len(ahead._running))
     return windows
@@ -156,7 +156,7 @@ def test_pages_that_arrive_in_another_order_are_handed_over_as_asked_for() -> No
         arrived[url].set()
         ahead._running[url].result(10)
     taken = [ahead.take(url) for url in arrived]
-    assert [answer.url for answer in taken if answer] == list(arrived)
+    assert [answer.result().url for answer in taken if answer] == list(arrived)
 
 
 def test_answers_that_get_slower_narrow_the_window(pages: _Pages, ahead: ReadAhead) -> None:
@@ -196,7 +196,7 @@ def test_large_pages_narrow_the_window_to_what_memory_holds(
 
 
 @pytest.mark.parametrize("error", [OSError("lost"), CancelledError()], ids=["lost", "cancelled"])
-def test_a_page_that_did_not_arrive_is_asked_for_again_and_one_by_one(
+def test_a_page_that_did_not_arrive_is_handed_over_as_such_and_others_come_one_by_one(
     pages: _Pages, ahead: ReadAhead, error: Exception
 ) -> None:
     number = grown(pages, ahead)
@@ -205,12 +205,14 @@ def test_a_page_that_did_not_arrive_is_asked_for_again_and_one_by_one(
     ahead.plan([(str(number + 100), True)])
     settle(ahead)
     pages.raises = None
-    assert ahead.take(str(number + 100)) is None
+    taken = ahead.take(str(number + 100))
+    assert taken
+    assert taken.exception() is error
     ahead.plan(following(number + 101))
     assert len(ahead._running) == 1
 
 
-def test_a_page_that_arrived_with_an_error_is_asked_for_again_and_one_by_one(
+def test_a_page_that_arrived_with_an_error_is_handed_over_and_others_come_one_by_one(
     pages: _Pages, ahead: ReadAhead
 ) -> None:
     number = grown(pages, ahead)
@@ -219,9 +221,27 @@ def test_a_page_that_arrived_with_an_error_is_asked_for_again_and_one_by_one(
     ahead.plan([(str(number + 100), True)])
     settle(ahead)
     pages.status = 200
-    assert ahead.take(str(number + 100)) is None
+    taken = ahead.take(str(number + 100))
+    assert taken
+    assert taken.result().status_code == 500
     ahead.plan(following(number + 101))
     assert len(ahead._running) == 1
+
+
+def test_what_failed_with_a_page_is_asked_for_again_after_it(
+    pages: _Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_ahead, "Future", _Early)
+    ahead = ReadAhead(pages)
+    ahead._most = 4
+    pages.status = 500
+    ahead.plan([("1", True), ("2", True)])
+    settle(ahead)
+    pages.status = 200
+    ahead.plan([("1", True), ("2", True), ("3", True)])
+    settle(ahead)
+    ahead.take("1")
+    assert list(ahead._running) == ["3"]
 
 
 @pytest.mark.parametrize("pages_so_far", [1, 18, 19, 39, 100, 400, 2000])
@@ -274,9 +294,10 @@ def test_after_closing_nothing_is_wanted_or_handed_over(pages: _Pages, ahead: Re
 
 def test_a_page_that_was_handed_over_is_not_kept(pages: _Pages, ahead: ReadAhead) -> None:
     ahead.plan(following(1))
-    answer = ahead.take("1")
-    kept = weakref.ref(answer or pages)
-    del answer
+    taken = ahead.take("1")
+    assert taken
+    kept = weakref.ref(taken.result())
+    del taken
     # The thread gives it up a moment after it has handed it over.
     deadline = time.monotonic() + 10
     while kept() and time.monotonic() < deadline:
