@@ -15,6 +15,9 @@ _LISTING = Patience(tries=2, seconds=30, read_timeout=13)
 
 _CLOSED = frozenset({"missing_role", "unavailable_list"})
 
+# What a closed list looks like where there is no probe and no other list has answered yet.
+_SEEM_REFUSED = frozenset({"refused_key", "unknown_organization"})
+
 logger = logging.getLogger("airbyte.source_kustomer")
 
 
@@ -38,16 +41,24 @@ def check_access(client: Client, lists: Sequence[List]) -> None:
     if refused is not None and refused.status != 404:  # noqa: PLR2004
         raise client.failure_of(refused)
     with ThreadPoolExecutor(max_workers=len(lists)) as threads:
-        failures = list(threads.map(lambda each: _closed(client, each), lists))
+        failures = list(threads.map(lambda each: _ask(client, each), lists))
+    if None in failures:
+        failures = [
+            _ask(client, each) if reason and reason.cause.name in _SEEM_REFUSED else reason
+            for each, reason in zip(lists, failures, strict=True)
+        ]
     closed = [(each, reason) for each, reason in zip(lists, failures, strict=True) if reason]
+    for _, reason in closed:
+        if reason.cause.name not in _CLOSED:
+            raise reason
     if len(closed) == len(lists):
         raise _nothing_to_read(closed)
     for _, reason in closed:
         logger.warning(reason.message)
 
 
-def _closed(client: Client, each: List) -> Failure | None:
-    """Ask for one record; return why the list is closed, None if it is open."""
+def _ask(client: Client, each: List) -> Failure | None:
+    """Ask for one record; return why none came, None if the list is open."""
     url = f"{client.base_url}{each.name}"
     try:
         answer = client.get(
@@ -55,11 +66,9 @@ def _closed(client: Client, each: List) -> Failure | None:
         )
         Page.parse(answer.document, url, asked_size=1)
     except Failure as e:
-        if e.cause.name not in _CLOSED:
-            raise
         return e
     except ListError as e:
-        raise failure(e.fault.value, host=client.host, stream=each.name, **e.details) from None
+        return failure(e.fault.value, host=client.host, stream=each.name, **e.details)
     return None
 
 

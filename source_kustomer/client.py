@@ -123,6 +123,7 @@ class Client:
         self._probed: tuple[float, Outcome] | None = None
         self._host_was_reached = False
         self._outage = False
+        self._key_was_accepted = False
         self._session = requests.Session()
         self._session.headers.update(
             {"Accept": "application/json", "User-Agent": f"{_DISTRIBUTION}/{_version()}"}
@@ -218,7 +219,7 @@ class Client:
         """
         answer, outcome = self._persist(url, patience, stream, is_list=is_list, ahead=ahead)
         if outcome is None:
-            self._outage = False
+            self._outage, self._key_was_accepted = False, True
             return answer
         cause = cause_of(outcome)
         self._outage = self._outage or cause.action is Action.RETRY
@@ -354,7 +355,8 @@ class Client:
             # The probe's words may tell more than the list's.
             words = f"{refused.text}\n{probed.text}"
             return replace(refused, probe=Probe.REFUSED, text=words)
-        return replace(refused, probe=Probe.UNKNOWN)
+        # Without a probe, another list that is open tells as much of the key.
+        return replace(refused, probe=Probe.ACCEPTED if self._key_was_accepted else Probe.UNKNOWN)
 
     def failure_of(self, outcome: Outcome, stream: str = "", role: str = "") -> Failure:
         """Return the failure that an outcome ends in."""

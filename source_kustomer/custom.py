@@ -97,11 +97,13 @@ def _sample(client: Client, stream: str, role: str, url: str) -> dict[str, list[
 def _column(name: str, definition: Mapping[str, Any], values: list[Any]) -> Column:
     seen = [value for value in values if value is not None]
     arrays = [value for value in seen if isinstance(value, list)]
+    # One odd value among many others does not make a column of arrays.
+    are_arrays = bool(arrays) and sum(map(bool, arrays)) >= len(seen) - len(arrays)
     of = next((c for suffix, c in _BY_SUFFIX.items() if name.endswith(suffix)), None)
     if of is None:
-        items = [item for array in arrays for item in array] if arrays else seen
+        items = [item for array in arrays for item in array] if are_arrays else seen
         of = _OBJECT if items and all(isinstance(item, dict) for item in items) else _TEXT
-    many = definition.get("multi") is True or definition.get("array") is True or bool(arrays)
+    many = definition.get("multi") is True or definition.get("array") is True or are_arrays
     label = definition.get("displayName")
     described = f"{label}: the" if isinstance(label, str) and label.strip() else "The"
     column = {"type": ["null", "array"], "items": of} if many else of

@@ -113,6 +113,18 @@ def test_without_a_probe_check_works_all_the_same(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "told"), [(401, "may not read teams"), (404, "does not offer teams")]
+)
+def test_without_a_probe_an_open_list_tells_that_the_key_is_good(
+    client: Client, wire: Wire, caplog: pytest.LogCaptureFixture, status: int, told: str
+) -> None:
+    with caplog.at_level(logging.INFO, "airbyte"):
+        check(client, wire, probe=error(404), teams=error(status))
+    (warning,) = caplog.records
+    assert told in warning.getMessage()
+
+
 PROBED = {
     "refused": (error(401), "refused_key"),
     "expired": (error(401, "Expired token"), "expired_key"),

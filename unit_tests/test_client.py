@@ -501,6 +501,15 @@ def test_a_refusal_is_explained_by_what_the_probe_says(
     assert [*dict.fromkeys(s.url for s in wire.sent)] == [TAGS, PROBE]
 
 
+def test_without_a_probe_what_was_answered_before_tells_that_the_key_is_good(
+    client: Client, wire: Wire
+) -> None:
+    wire.script = by_path({"tags": error(401), PROBE_PATH: error(404)}, otherwise=GOOD)
+    assert failure_of(client).cause.name == "refused_key"
+    get(client, TAGS.replace("tags", "teams"))
+    assert failure_of(client).cause.name == "missing_role"
+
+
 def test_the_words_of_a_list_count_beside_the_probes(client: Client, wire: Wire) -> None:
     wire.script = by_path({"tags": error(401, "Expired token"), PROBE_PATH: error(401)})
     assert failure_of(client).cause.name == "expired_key"
