@@ -10,7 +10,7 @@ a range of indices, and goes back to it before it goes on.
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
@@ -283,6 +283,7 @@ class Walk:
         self.reread = 0
         self.warning: tuple[str, dict[str, int]] | None = None
         self._last_page: int | None = None
+        self._stepped_back_to: str | None = None
         self._empty_pages = 0
         self._stale_pages = 0
         self._rereads_left = _rereads(position.gap_start, position.gap_end, position.size)
@@ -304,6 +305,18 @@ class Walk:
     def ahead(self) -> Iterator[tuple[str, bool]]:
         """Yield the queries that will follow, and whether each is sure to be a page."""
         return self.position.ahead(self._last_page)
+
+    def step_back(self) -> bool:
+        """Ask for the last page once more, because the page after it is refused; once a page.
+
+        The list may have lost its end, and what stood there is on the last page now.
+        """
+        now = self.position
+        if now.last is None or now.gap_end is not None or now.last == self._stepped_back_to:
+            return False
+        self._stepped_back_to = now.last
+        self.position = replace(now, next=now.last)
+        return True
 
     def take(
         self, document: object, *, asked_at: float = 0.0, arrived_at: float = 0.0

@@ -69,14 +69,10 @@ class Progress:
         if self._bar:
             self._bar.update(self._bar.task_ids[0], advance=records)
 
-    def close(self) -> None:
-        """Leave the terminal as it was."""
+    def finish(self, walk: Walk) -> None:
+        """Tell what the list took, whether it was read whole or not."""
         if self._bar:
             self._bar.stop()
-
-    def finish(self, walk: Walk) -> None:
-        """Tell what the whole list took."""
-        self.close()
         seconds = time.monotonic() - self._began
         requests, retries, received, waited = self._before
         traffic = self._client.traffic

@@ -78,17 +78,22 @@ class KustomerStream(HttpStream):
         try:
             answer = self._get(url, self._ahead.take(url))
         except Failure as e:
-            if e.cause.name not in _GONE or not self._resuming:
-                self._progress.close()
+            is_gone = e.cause.name in _GONE
+            if is_gone and self._resuming:
+                self._start_over()
+            elif not (is_gone and self._walk.step_back()):
+                self._progress.finish(self._walk)
                 raise
         else:
-            # Without a total, nothing else tells that a list shrank to before the resumed page.
-            has_no_total = self._resuming and self._walk.position.total is None
+            # Without a total, nothing else tells that a list shrank to before this page.
+            has_no_total = self._walk.position.total is None
             if not (has_no_total and _is_empty_end(answer.document)):
                 return answer
-        logger.warning(WARNINGS["expired_cursor"].format(stream=self.name))
-        self._start_at(None)
-        return self._get(self._url(self._walk.query))
+            if self._resuming:
+                self._start_over()
+            elif not self._walk.step_back():
+                return answer
+        return self.fetch()
 
     @override
     def parse_response(
@@ -107,7 +112,7 @@ class KustomerStream(HttpStream):
                 response.document, asked_at=response.asked_at, arrived_at=response.arrived_at
             )
         except ListError as e:
-            self._progress.close()
+            self._progress.finish(walk)
             raise self._failure(e) from None
         self._resuming = False
         # Before this page is handed over, so that the next ones come meanwhile.
@@ -152,6 +157,10 @@ class KustomerStream(HttpStream):
     def _schema(self) -> Mapping[str, Any]:
         return ResourceSchemaLoader("source_kustomer").get_schema(self.name)
 
+    def _start_over(self) -> None:
+        logger.warning(WARNINGS["expired_cursor"].format(stream=self.name))
+        self._start_at(None)
+
     def _start_at(self, state: Mapping[str, Any] | None) -> None:
         position = Position.first(self.largest_page)
         self._resuming = False
@@ -167,7 +176,11 @@ class KustomerStream(HttpStream):
         self._progress = Progress(self.name, self._client)
         # What the catalog has of the custom attributes' columns was typed when it was discovered.
         configured = (self.configured_json_schema or {}).get("properties") or {}
-        custom = {k: v for k, v in configured.items() if k.startswith(CUSTOM_PREFIX)}
+        custom = {
+            name: column if isinstance(column, Mapping) else {}
+            for name, column in configured.items()
+            if name.startswith(CUSTOM_PREFIX)
+        }
         self._flatten = Flattener({**self._schema()["properties"], **custom}, self.to_one)
 
     def _get(self, url: str, ahead: Future[Answer] | None = None) -> Answer:

@@ -172,6 +172,30 @@ def test_a_refusal_on_the_first_page_after_a_state_is_no_page_that_is_gone(
     assert len(wire.asked("tags")) == 1
 
 
+@pytest.mark.parametrize("status", [200, 400, 404, 410, 422])
+@pytest.mark.parametrize("tells_total", [True, False])
+def test_a_list_that_lost_its_last_page_is_read_to_its_new_end(
+    client: Client, wire: Wire, *, status: int, tells_total: bool
+) -> None:
+    shrunk = False
+
+    def answer(url: str) -> Reply:
+        nonlocal shrunk
+        number = int(parse_qs(urlsplit(url).query)["page"][0])
+        shrunk = shrunk or number == 3
+        left = [f"r{n}" for n in range(201) if not (shrunk and n == 5)]
+        if (number - 1) * 100 >= len(left) and status != 200:
+            return Reply(status, {"errors": [{"message": "no such page"}]})
+        following = f"?page={number + 1}&pageSize=100" if number * 100 < len(left) else None
+        some = left[(number - 1) * 100 : number * 100]
+        total = {"total": len(left)} if tells_total else {}
+        return Reply(body=page(*some, following=following, page=number, **total))
+
+    accepted = Reply(body={"data": {"id": "key"}})
+    wire.script = by_path({"tags": answer, PROBE_PATH: accepted})
+    assert ids(read(Tags(client))) == [f"r{n}" for n in range(201)]
+
+
 def test_a_page_that_is_gone_in_the_middle_of_a_read_ends_it(client: Client, wire: Wire) -> None:
     def tags(url: str) -> Reply:
         if url.endswith("cursor=b"):
