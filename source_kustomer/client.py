@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import random
 import threading
 import time
@@ -400,12 +401,19 @@ def parse(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        # A text that was cut in the middle of an emoji is valid to most servers, not to orjson.
+        # A text that was cut in the middle of an emoji is valid to most servers, not to orjson, and
+        # so is a number that no float holds.
         try:
-            lenient = json.loads(body)
+            lenient = json.loads(body, parse_float=_finite)
             return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
         except RecursionError as e:
             raise ValueError("nested too deeply") from e
+
+
+def _finite(number: str) -> float | str:
+    """Return a number as it was sent if it is beyond all floats."""
+    value = float(number)
+    return value if math.isfinite(value) else number
 
 
 def _version() -> str:

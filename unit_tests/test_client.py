@@ -713,11 +713,23 @@ def test_a_name_that_does_not_resolve_is_an_unknown_organization_only_at_first(
         (b'{"\\udc00": 1}', {"?": 1}),
         (b"[9223372036854775807, -9223372036854775808]", [2**63 - 1, -(2**63)]),
         (b"[18446744073709551615]", [2**64 - 1]),
+        (b"[1e400, -2.5e400, 1.5]", ["1e400", "-2.5e400", 1.5]),
         (b"[" * 200 + b"]" * 200, None),
     ],
-    ids=["object", "null", "cut emoji", "half", "mixed", "name", "64 bits", "unsigned", "nested"],
+    ids=[
+        "object",
+        "null",
+        "cut emoji",
+        "half",
+        "mixed",
+        "name",
+        "64 bits",
+        "unsigned",
+        "e400",
+        "nested",
+    ],
 )
-def test_json_is_parsed_even_where_a_text_was_cut_in_the_middle_of_a_character(
+def test_json_is_parsed_even_where_a_character_is_cut_or_a_number_is_beyond_floats(
     body: bytes, document: object
 ) -> None:
     if document is None and body != b"null":
