@@ -15,6 +15,9 @@ _LISTING = Patience(tries=2, seconds=30, read_timeout=13)
 
 _CLOSED = frozenset({"missing_role", "unavailable_list"})
 
+# At a small share there is no room for all lists in a minute, which says nothing against the key.
+_NOT_ASKED = "used_up_share"
+
 # What a closed list looks like where there is no probe and no other list has answered yet.
 _SEEM_REFUSED = frozenset({"refused_key", "unknown_organization"})
 
@@ -47,13 +50,13 @@ def check_access(client: Client, lists: Sequence[List]) -> None:
             _ask(client, each) if reason and reason.cause.name in _SEEM_REFUSED else reason
             for each, reason in zip(lists, failures, strict=True)
         ]
-    closed = [(each, reason) for each, reason in zip(lists, failures, strict=True) if reason]
-    for _, reason in closed:
-        if reason.cause.name not in _CLOSED:
+    told = [(each, reason) for each, reason in zip(lists, failures, strict=True) if reason]
+    for _, reason in told:
+        if reason.cause.name not in _CLOSED and reason.cause.name != _NOT_ASKED:
             raise reason
-    if len(closed) == len(lists):
-        raise _nothing_to_read(closed)
-    for _, reason in closed:
+    if sum(reason.cause.name in _CLOSED for _, reason in told) == len(lists):
+        raise _nothing_to_read(told)
+    for _, reason in told:
         logger.warning(reason.message)
 
 

@@ -301,8 +301,9 @@ class Client:
                 if ahead
                 else self.send(url, wanted, min(patience.read_timeout, left))
             )
-        except CancelledError:
-            late = Outcome(status=requests.codes.too_many_requests, is_list=is_list)
+        except CancelledError as e:
+            status = requests.codes.too_many_requests if e.is_exceeded else None
+            late = Outcome(status=status, is_list=is_list, held_back=not e.is_exceeded)
             return Answer(), late, left_at - asked_at
         except Exception as e:  # noqa: BLE001
             # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.

@@ -55,6 +55,7 @@ class Outcome:
     is_list: bool = True
     probe: Probe | None = None
     host_was_reached: bool = False
+    held_back: bool = False
 
     @property
     def refusal(self) -> bool:
@@ -206,6 +207,15 @@ CAUSES: Final = (
         CONFIG,
         "Kustomer knows no organization '{organization}' ({host} was not found): check the "
         "organization name, and that this machine can look up names on the internet.",
+    ),
+    Cause(
+        "used_up_share",
+        "the share of the rate limit, which let no request leave while `check` could wait",
+        lambda o: o.held_back,
+        Action.FAIL,
+        TRANSIENT,
+        "What this connector may use of the organization's rate limit is used up, so that {stream} "
+        "could not be asked for: run it again later, or raise the share of the rate limit.",
     ),
     Cause(
         "rate_limit",

@@ -40,7 +40,11 @@ logger = logging.getLogger("airbyte.source_kustomer.rate_limit")
 
 
 class CancelledError(Exception):
-    """The request is no longer wanted and did not leave."""
+    """The request is no longer wanted and did not leave; whether because of a 429 is known."""
+
+    def __init__(self, *, is_exceeded: bool = False) -> None:
+        super().__init__()
+        self.is_exceeded = is_exceeded
 
 
 @dataclass
@@ -138,7 +142,7 @@ class Budget:
             try:
                 while True:
                     if not wanted():
-                        raise CancelledError
+                        raise CancelledError(is_exceeded=self._clock() < self._paused_until)
                     wait = self._wait() if self._queue[0] is mine else LONG_WAIT
                     if wait <= 0:
                         break

@@ -690,6 +690,16 @@ def test_a_limit_that_outlasts_the_patience_ends_in_the_sentence_of_the_limit(
     assert get(client).document == {}
 
 
+def test_a_share_that_is_used_up_ends_in_a_sentence_of_its_own(wire: Wire) -> None:
+    settings = {"org_name": "acme", "api_key": KEY, "rate_limit_share": 1}
+    client = connected(wire, Config.parse(settings, {}))
+    patience = Patience(tries=2, seconds=20, read_timeout=9)
+    for _ in range(3):
+        get(client, patience=patience)
+    assert failure_of(client, patience=patience).cause.name == "used_up_share"
+    assert len(wire.sent) == 3
+
+
 def test_a_name_that_does_not_resolve_is_an_unknown_organization_only_at_first(
     client: Client, wire: Wire
 ) -> None:
