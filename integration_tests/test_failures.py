@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
+from integration_tests.conftest import NewSandbox
 from integration_tests.connector import Connector, Result
 from sandbox import EVERY_ROLE, LISTS, ROLES, Reply, Request, Sandbox
 from source_kustomer.errors import CAUSES
@@ -237,7 +238,7 @@ def test_check_ends_in_the_sentence_of_its_cause_within_a_minute(
 
 
 def test_every_row_of_the_table_has_a_case() -> None:
-    elsewhere = {"tls", "moving_list"}
+    elsewhere = {"tls", "moving_list", "used_up_share"}
     assert {case.cause for case in CASES.values()} | elsewhere == {c.name for c in CAUSES}
 
 
@@ -306,6 +307,21 @@ def test_check_of_a_key_that_reads_nothing_fails_and_names_all_roles(
 def test_check_works_without_the_probe(sandbox: Sandbox, connector: Connector) -> None:
     sandbox.probe = False
     assert connector.check().of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
+
+
+def test_check_says_which_lists_a_small_share_left_no_time_for(
+    new_sandbox: NewSandbox, tmp_path: Path
+) -> None:
+    sandbox = new_sandbox(limit=300)
+    connector = Connector(tmp_path, sandbox.url, sandbox.key)
+    settings = {"org_name": "acme", "api_key": sandbox.key, "rate_limit_share": 1}
+    result = connector.run("check", "--config", connector.write("config.json", settings))
+    assert result.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
+    warnings = [log["message"] for log in result.of_type("LOG") if log["level"] == "WARN"]
+    assert warnings
+    assert all("could not be asked for" in warning for warning in warnings)
+    assert len(warnings) == 1 + len(LISTS) - len(sandbox.requests)
+    assert result.seconds < 60
 
 
 def test_a_key_that_expires_in_the_middle_of_a_read_is_told(
