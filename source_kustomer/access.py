@@ -16,7 +16,7 @@ _LISTING = Patience(tries=2, seconds=30, read_timeout=13)
 _CLOSED = frozenset({"missing_role", "unavailable_list"})
 
 # At a small share there is no room for all lists in a minute, which says nothing against the key.
-_NOT_ASKED = "used_up_share"
+_ONLY_WARNED = _CLOSED | {"used_up_share"}
 
 # What a closed list looks like where there is no probe and no other list has answered yet.
 _SEEM_REFUSED = frozenset({"refused_key", "unknown_organization"})
@@ -35,7 +35,7 @@ class List(Protocol):
 
 
 def check_access(client: Client, lists: Sequence[List]) -> None:
-    """Warn of each list that the key may not read; raises `Failure` if it may read none.
+    """Warn of each list that is closed or was not asked for; raises `Failure` if all are closed.
 
     Whatever else is wrong with an answer raises its `Failure` too.
     """
@@ -52,7 +52,7 @@ def check_access(client: Client, lists: Sequence[List]) -> None:
         ]
     told = [(each, reason) for each, reason in zip(lists, failures, strict=True) if reason]
     for _, reason in told:
-        if reason.cause.name not in _CLOSED and reason.cause.name != _NOT_ASKED:
+        if reason.cause.name not in _ONLY_WARNED:
             raise reason
     if sum(reason.cause.name in _CLOSED for _, reason in told) == len(lists):
         raise _nothing_to_read(told)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
@@ -295,26 +295,27 @@ class Client:
             left_at = time.monotonic()
             return unlimited or left_at < asked_at + left
 
-        try:
-            answer = (
-                ahead.result()
-                if ahead
-                else self.send(url, wanted, min(patience.read_timeout, left))
-            )
-        except CancelledError as e:
-            status = requests.codes.too_many_requests if e.is_exceeded else None
-            late = Outcome(status=status, is_list=is_list, held_back=not e.is_exceeded)
-            return Answer(), late, left_at - asked_at
-        except Exception as e:  # noqa: BLE001
-            # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
-            exception = Outcome(
-                exception=e, is_list=is_list, host_was_reached=self._host_was_reached
-            )
-            return Answer(), exception, left_at - asked_at
-        outcome = self._outcome(answer, is_list=is_list)
+        send = partial(self.send, url, wanted, min(patience.read_timeout, left))
+        answer, outcome = self._settle(ahead.result if ahead else send, is_list=is_list)
         if outcome and outcome.refusal and not url.endswith(PROBE_PATH):
             outcome = self._ask_probe(outcome, patience)
         return answer, outcome, left_at - asked_at
+
+    def _settle(
+        self, receive: Callable[[], Answer], *, is_list: bool
+    ) -> tuple[Answer, Outcome | None]:
+        """Return what is received and its outcome, also where it is an exception."""
+        try:
+            answer = receive()
+        except CancelledError as e:
+            status = requests.codes.too_many_requests if e.is_exceeded else None
+            return Answer(), Outcome(status=status, is_list=is_list, held_back=not e.is_exceeded)
+        except Exception as e:  # noqa: BLE001
+            # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
+            return Answer(), Outcome(
+                exception=e, is_list=is_list, host_was_reached=self._host_was_reached
+            )
+        return answer, self._outcome(answer, is_list=is_list)
 
     def _outcome(self, answer: Answer, *, is_list: bool) -> Outcome | None:
         try:

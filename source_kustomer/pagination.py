@@ -307,7 +307,7 @@ class Walk:
         return self.position.ahead(self._last_page)
 
     def step_back(self) -> bool:
-        """Ask for the last page once more, because the page after it is refused; once a page.
+        """Ask for the last page again, because there is none after it; False if it was already.
 
         The list may have lost its end, and what stood there is on the last page now.
         """

@@ -40,7 +40,7 @@ logger = logging.getLogger("airbyte.source_kustomer.rate_limit")
 
 
 class CancelledError(Exception):
-    """The request is no longer wanted and did not leave; whether because of a 429 is known."""
+    """The request is no longer wanted and did not leave; `is_exceeded` if a 429 held it back."""
 
     def __init__(self, *, is_exceeded: bool = False) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Budget:
             if limit:
                 self._limit = limit
             if remaining is not None and self._limit is not None:
-                self._watch(self._limit - remaining, remaining, self._limit, ticket)
+                self._watch(remaining, self._limit, ticket)
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
@@ -182,8 +182,9 @@ class Budget:
 
         Otherwise an estimate that lets nothing leave would never end.
         """
-        silent = (self._clock() - self._learned_at) // WINDOW
-        return float(self._others / 2 ** min(silent, 60))
+        # Before the first news the silence is without end, and after an hour there is nothing left.
+        minutes = int(min((self._clock() - self._learned_at) / WINDOW, 60))
+        return self._others / 2.0**minutes
 
     def _wait(self) -> float:
         """Seconds until the next request may leave, as far as is known now."""
@@ -224,9 +225,9 @@ class Budget:
                 f"of the organization's {self._limit or SMALLEST_LIMIT}",
             )
 
-    def _watch(self, used: int, remaining: int, limit: int, ticket: Ticket) -> None:
+    def _watch(self, remaining: int, limit: int, ticket: Ticket) -> None:
         """Estimate others' requests a minute from how far the organization's count went on."""
-        now = self._clock()
+        now, used = self._clock(), limit - remaining
         if self._first_learned_at is None:
             self._first_learned_at = now
         before = self._estimate()

@@ -113,9 +113,10 @@ _BY_TYPE: Mapping[str, Convert] = {
 _EXACT: Mapping[Convert | None, type] = {text: str, number: float, boolean: bool, json_object: dict}
 
 
-def conversion(column: Mapping[str, Any]) -> Convert:
+def conversion(column: Value) -> Convert:
     """Return the conversion for a column's JSON schema; one without a single type takes all."""
-    named = column.get("type")
+    # JSON Schema allows a boolean instead of an object.
+    named = column.get("type") if isinstance(column, Mapping) else None
     types = [named] if isinstance(named, str) else [t for t in named or [] if t != "null"]
     if len(types) != 1:
         return lambda value: value
@@ -131,7 +132,7 @@ def conversion(column: Mapping[str, Any]) -> Convert:
 class Flattener:
     """Makes flat records of one stream's resources; `columns` are its schema's properties."""
 
-    def __init__(self, columns: Mapping[str, Mapping[str, Any]], to_one: Iterable[str]) -> None:
+    def __init__(self, columns: Mapping[str, Any], to_one: Iterable[str]) -> None:
         self._foreign_keys = {name: f"{name}Id" for name in to_one}
         not_attributes = _OWN_COLUMNS | set(self._foreign_keys.values())
         attributes, custom = dict[str, Convert](), dict[str, Convert]()

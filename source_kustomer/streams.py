@@ -176,11 +176,7 @@ class KustomerStream(HttpStream):
         self._progress = Progress(self.name, self._client)
         # What the catalog has of the custom attributes' columns was typed when it was discovered.
         configured = (self.configured_json_schema or {}).get("properties") or {}
-        custom = {
-            name: column if isinstance(column, Mapping) else {}
-            for name, column in configured.items()
-            if name.startswith(CUSTOM_PREFIX)
-        }
+        custom = {k: v for k, v in configured.items() if k.startswith(CUSTOM_PREFIX)}
         self._flatten = Flattener({**self._schema()["properties"], **custom}, self.to_one)
 
     def _get(self, url: str, ahead: Future[Answer] | None = None) -> Answer:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import pytest
 import requests
 from airbyte_cdk.models import FailureType
-from wire import BASE, KEY, Clock, Reply, Wire, by_path, connected, page
+from wire import BASE, Clock, Reply, Wire, by_path, page, sharing
 
 from source_kustomer.access import check_access
 from source_kustomer.client import PROBE_PATH, Client
-from source_kustomer.config import Config
 from source_kustomer.errors import Failure
 
 
@@ -129,9 +128,8 @@ def test_without_a_probe_an_open_list_tells_that_the_key_is_good(
 def test_a_list_that_a_small_share_leaves_no_time_for_is_a_warning(
     wire: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = {"org_name": "acme", "api_key": KEY, "rate_limit_share": 1}
     with caplog.at_level(logging.WARNING, "airbyte"):
-        check(connected(wire, Config.parse(settings, {})), wire)
+        check(sharing(wire, 1), wire)
     (warning,) = caplog.records
     assert "could not be asked for" in warning.getMessage()
     assert len(wire.sent) == 3

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 import urllib3
-from wire import BASE, KEY, PROBE, Clock, Reply, Wire, by_path, connected, in_turn, page
+from wire import BASE, KEY, PROBE, Clock, Reply, Wire, by_path, connected, in_turn, page, sharing
 
 from source_kustomer import client as client_module
 from source_kustomer.client import PROBE_PATH, Answer, Client, Patience, _Adapter, parse
@@ -362,8 +362,7 @@ def test_a_refusal_says_when_to_go_on_and_not_what_others_will_use_then(wire: Wi
 
 
 def test_waits_for_a_small_share_leave_a_page_all_its_tries(wire: Wire) -> None:
-    settings = {"org_name": "acme", "api_key": KEY, "rate_limit_share": 1}
-    client = connected(wire, Config.parse(settings, {}))
+    client = sharing(wire, 1)
     began = wire.clock.now
     wire.script = in_turn(GOOD, GOOD, GOOD, *[OUTAGE] * 5, GOOD)
     for _ in range(4):
@@ -691,8 +690,7 @@ def test_a_limit_that_outlasts_the_patience_ends_in_the_sentence_of_the_limit(
 
 
 def test_a_share_that_is_used_up_ends_in_a_sentence_of_its_own(wire: Wire) -> None:
-    settings = {"org_name": "acme", "api_key": KEY, "rate_limit_share": 1}
-    client = connected(wire, Config.parse(settings, {}))
+    client = sharing(wire, 1)
     patience = Patience(tries=2, seconds=20, read_timeout=9)
     for _ in range(3):
         get(client, patience=patience)

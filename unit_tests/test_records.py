@@ -215,10 +215,11 @@ def test_nothing_that_was_sent_is_dropped(resource: dict[str, Any]) -> None:
         ({"type": ["null"]}, 5, 5),
         ({"type": "unheard-of"}, 5, 5),
         ({}, {"any": 1}, {"any": 1}),
+        (True, {"any": 1}, {"any": 1}),
     ],
 )
 def test_a_value_is_converted_where_nothing_is_lost(
-    column: dict[str, Any], value: object, fitting: object
+    column: Any, value: object, fitting: object
 ) -> None:
     result = conversion(column)(value)
     assert result == fitting

@@ -143,3 +143,9 @@ def connected(wire: Wire, config: Config | None = None) -> Client:
     client = Client(config, budget, clock.sleep)
     client._session.mount("https://", wire)
     return client
+
+
+def sharing(wire: Wire, percent: int) -> Client:
+    """Make a client that may use so much of the limit."""
+    settings = {"org_name": "acme", "api_key": KEY, "rate_limit_share": percent}
+    return connected(wire, Config.parse(settings, {}))
