@@ -1,8 +1,11 @@
 """The four commands as processes against the sandbox: what arrives is what is there."""
 
 import json
+import os
 import re
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +104,33 @@ def test_names_in_every_script_arrive_where_the_locale_knows_none(connector: Con
     assert result.code == 0
     assert result.records("users") == connector.read("users").records("users")
     assert not all(record["name"].isascii() for record in result.records("users"))
+
+
+def test_lines_stay_whole_where_python_is_told_not_to_buffer(connector: Connector) -> None:
+    # A thread logs all the time, and whoever reads the messages is slower than the connector.
+    logging_all_the_time = (
+        "import logging, threading\n"
+        "from source_kustomer import run\n"
+        "def log():\n"
+        "    while True: logging.getLogger('airbyte').info('x' * 500)\n"
+        "threading.Thread(target=log, daemon=True).start()\n"
+        "run.main()"
+    )
+    arguments = ["--config", connector.config, "--catalog", connector.bare_catalog("customers")]
+    with subprocess.Popen(
+        [sys.executable, "-c", logging_all_the_time, "read", *arguments],
+        stdout=subprocess.PIPE,
+        env={**connector.environment, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout
+        read = b""
+        while chunk := os.read(process.stdout.fileno(), 8192):
+            read += chunk
+            time.sleep(0.001)
+    messages = [json.loads(line) for line in read.splitlines()]
+    assert process.returncode == 0
+    assert sum(message["type"] == "RECORD" for message in messages) == 950
+    assert sum(message["type"] == "LOG" for message in messages) > 100
 
 
 def test_requests_carry_what_kustomer_asks_for(connector: Connector, sandbox: Sandbox) -> None:

@@ -94,8 +94,11 @@ def main() -> None:
     # The first process of a container gets no signal that it does not handle.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, TextIOWrapper):
-        # Whatever the environment says: JSON is UTF-8 (RFC 8259).
-        sys.stdout.reconfigure(encoding="utf-8")
+        # Whatever the environment says: JSON is UTF-8 (RFC 8259), and only a buffer keeps a line in
+        # one piece while other threads write to the log.
+        buffered = open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        # The CDK's log writes to the second one.
+        sys.stdout = sys.__stdout__ = buffered  # type: ignore[misc]
     sys.exit(run(sys.argv[1:]))
 
 
