@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 # Kustomer counts requests over 60 s.
@@ -22,8 +22,9 @@ SMALLEST_LIMIT = 300
 _RESERVE_SHARE = 0.03
 _LEAST_RESERVE = 2
 
-# Half of the share may be used at once; for the other half others must have been watched for this
-# long, or a burst at the start would take what they use evenly over the minute.
+# Half of the share may be used at once; for the other half others are watched first, for so long
+# at most, or a burst at the start would take what they use evenly over the minute. What others did
+# in less time than this is not thought to go on at that pace.
 _WATCH_OTHERS = 3.0
 
 # Others' pace is measured over this long, so that it follows what people do now.
@@ -32,6 +33,9 @@ _MEASURE_OTHERS = 20.0
 # A reset this large is a moment and not a number of seconds, or even a moment in milliseconds.
 _EPOCHS = 1e8
 _MILLISECONDS = 1e11
+
+# The shortest wait.
+_MOMENT = 0.001
 
 # A wait worth telling a person about.
 LONG_WAIT = 10.0
@@ -47,23 +51,32 @@ class CancelledError(Exception):
         self.is_exceeded = is_exceeded
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """One request that may leave: the number of our requests that had left and ended before.
+
+    `own` are ours in the minute before it left, itself included.
+    """
+
+    left_before: int
+    ended_before: int
+    own: int
+
+
 @dataclass
 class _Observation:
-    """What answers since `started` say of others: the count's span against our own requests."""
+    """How far the organization's count went on since an answer, and which places in it are ours."""
 
     started: float
     start: int
+    # How many of ours had left when it was known, and ended before it was taken.
+    left_before_start: int
+    ended_before: int
     highest: int
-    highest_at: float
-    ended: int = 0
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """One request that may leave: when, and our own in the window then, itself included."""
-
-    own: int
-    left_at: float
+    left_before_highest: int
+    places: set[int] = field(default_factory=set)
+    # Answers with places after the start; where the minute slides, some have the same.
+    told: int = 0
 
 
 class Budget:
@@ -74,17 +87,23 @@ class Budget:
         self._clock = clock
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
-        self._in_flight = 0
+        self._left = 0
+        self._last_left_at = -math.inf
+        self._ended = 0
         # When answers came: the server counted each request before, so a place that is free 60 s
         # after the answer is free on the server too.
         self._answered: deque[float] = deque()
         self._limit: int | None = None
-        self._remaining: int | None = None
-        self._sent_since_remaining = 0
         self._learned_at = -math.inf
-        self._first_learned_at: float | None = None
+        self._watched_since = -math.inf
+        self._others_at_least = 0.0
+        self._others_at_most = 0.0
+        self._others_in_minute = 0
+        self._own_when_learned = 0
         self._observation: _Observation | None = None
-        self._others = 0.0
+        # The counts in the last answers, any of which may be the newest, each with how many of our
+        # requests had left when it came.
+        self._newest: deque[tuple[int, int]] = deque()
         self._paused_until = -math.inf
         self._told_until = -math.inf
         self._waiting_since: float | None = None
@@ -98,9 +117,7 @@ class Budget:
             yield ticket
         finally:
             with self._changed:
-                self._in_flight -= 1
-                if self._observation:
-                    self._observation.ended += 1
+                self._ended += 1
                 self._answered.append(self._clock())
                 self._changed.notify_all()
 
@@ -112,15 +129,15 @@ class Budget:
             if limit:
                 self._limit = limit
             if remaining is not None and self._limit is not None:
-                self._watch(remaining, self._limit, ticket)
+                self._watch(self._limit - remaining, self._limit, ticket)
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
         """Let nothing leave for a while: the organization's limit is exceeded."""
         with self._changed:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
-            # When it ends, what was left before it says nothing any more.
-            self._remaining = None
+            # When it ends, the count before it says nothing any more.
+            self._newest.clear()
 
     @property
     def waited(self) -> float:
@@ -133,7 +150,7 @@ class Budget:
     def requests_a_minute(self) -> int:
         """The number of requests that may leave in any 60 s, as far as is known now."""
         with self._changed:
-            return self._allowed()
+            return self._allowed(self._others_at_least if self._is_new() else self._others_at_most)
 
     def _leave(self, wanted: Callable[[], bool]) -> Ticket:
         mine = object()
@@ -156,9 +173,13 @@ class Budget:
                     self._waited += self._clock() - self._waiting_since
                     self._waiting_since = None
                 self._changed.notify_all()
-            self._in_flight += 1
-            self._sent_since_remaining += 1
-            return Ticket(own=self._own(), left_at=self._clock())
+            self._left += 1
+            self._last_left_at = self._clock()
+            return Ticket(self._left - 1, self._ended, self._own())
+
+    @property
+    def _in_flight(self) -> int:
+        return self._left - self._ended
 
     def _own(self) -> int:
         """Our own requests in the last 60 s, those in flight included."""
@@ -167,48 +188,78 @@ class Budget:
             self._answered.popleft()
         return self._in_flight + len(self._answered)
 
-    def _allowed(self) -> int:
+    def _share_of_limit(self) -> int:
+        return max(1, (self._limit or SMALLEST_LIMIT) * self._share // 100)
+
+    def _reserve(self) -> int:
         limit = self._limit or SMALLEST_LIMIT
-        share = max(1, limit * self._share // 100)
-        if self._first_learned_at is None:
+        return max(_LEAST_RESERVE, math.ceil(limit * _RESERVE_SHARE))
+
+    def _has_news(self) -> bool:
+        """Whether an answer told the organization's count in the last minute."""
+        return self._clock() - self._learned_at < WINDOW
+
+    def _is_new(self) -> bool:
+        """Whether others have been watched for a short time only."""
+        return self._clock() - self._watched_since < _WATCH_OTHERS
+
+    def _allowed(self, others: float) -> int:
+        """Requests a minute that may leave if others use so many."""
+        share = self._share_of_limit()
+        if not self._has_news():
             return share
-        watched = min(1.0, (self._clock() - self._first_learned_at) / _WATCH_OTHERS)
-        gained = share // 2 + math.floor((share - share // 2) * watched)
-        reserve = max(_LEAST_RESERVE, math.ceil(limit * _RESERVE_SHARE))
-        return min(max(1, gained), limit - math.ceil(self._estimate()) - reserve)
+        # Requests that come by chance are more in one minute than in another, by their square root.
+        most = math.ceil(others + math.sqrt(others)) + self._reserve()
+        return min(share, (self._limit or SMALLEST_LIMIT) - most)
 
-    def _estimate(self) -> float:
-        """Others' requests a minute, halved for each minute without news of them.
+    def _allowed_now(self) -> int:
+        allowed = self._allowed(self._others_at_most)
+        if self._is_new():
+            half = max(1, self._share_of_limit() // 2)
+            allowed = max(allowed, min(half, self._allowed(self._others_at_least)))
+        return allowed
 
-        Otherwise an estimate that lets nothing leave would never end.
+    def _left_of_limit(self) -> float:
+        """The requests that the organization has left at least, but for what others use by now.
+
+        All that left before the last of ours that the server counted are in the highest of the
+        newest counts, unless they are still in flight.
         """
-        # Before the first news the silence is without end, and after an hour there is nothing left.
-        minutes = int(min((self._clock() - self._learned_at) / WINDOW, 60))
-        return self._others / 2.0**minutes
+        if not self._newest or self._limit is None or not self._has_news():
+            return math.inf
+        return self._limit - max(used for _, used in self._newest) - self._in_flight
 
     def _wait(self) -> float:
         """Seconds until the next request may leave, as far as is known now."""
         now = self._clock()
         if now < self._paused_until:
             return self._paused_until - now
-        own = self._own()
-        exhausted = (
-            self._remaining is not None
-            and now - self._learned_at < WINDOW
-            and self._remaining - self._sent_since_remaining < 1
-        )
-        if own < self._allowed() and not exhausted:
+        own, allowed, left = self._own(), self._allowed_now(), self._left_of_limit()
+        used_up = left <= self._reserve() // 2
+        # Where others use everything, one a minute sees when they stop.
+        if own == 0 or (own < allowed and not used_up):
             return 0.0
-        if own == 0:
-            # Where others use everything, one a minute sees when they stop.
-            return 0.0
-        if self._first_learned_at is not None and now < self._first_learned_at + _WATCH_OTHERS:
-            return 0.05
-        if self._in_flight and (exhausted or not self._answered):
-            # The next answer wakes this wait.
+        if self._in_flight and (own < self._share_of_limit() or not self._answered):
+            # The next answer wakes this wait, and tells more of others.
             return 1.0
-        free = self._answered[-1] if exhausted else self._answered[0]
-        return free + WINDOW - now
+        # Rounding must not let one leave as long as these are counted.
+        free = max(_MOMENT, self._answered[-1 if left < 1 else 0] + WINDOW - now)
+        if left < 1 or own >= self._share_of_limit() or not self._observation:
+            return free
+        return min(free, self._next_look(self._observation, own, allowed, used_up=used_up) - now)
+
+    def _next_look(self, seen: _Observation, own: int, allowed: int, *, used_up: bool) -> float:
+        """When one request more may see whether others use less than they are thought to."""
+        if used_up:
+            # What left the minute may have been in the count.
+            fell = own < self._own_when_learned
+            return self._learned_at + _WATCH_OTHERS if fell else math.inf
+        watched = self._last_left_at - seen.started
+        is_sure = self._others_in_minute >= self._others_at_most or watched >= _MEASURE_OTHERS
+        is_in_reserve = self._others_in(seen) == 0 or own < allowed + self._reserve() // 2
+        if watched >= _WATCH_OTHERS and (is_sure or not is_in_reserve):
+            return math.inf
+        return seen.started + (2 * watched if watched >= _WATCH_OTHERS else _WATCH_OTHERS)
 
     def _tell(self, wait: float) -> None:
         now = self._clock()
@@ -225,40 +276,70 @@ class Budget:
                 f"of the organization's {self._limit or SMALLEST_LIMIT}",
             )
 
-    def _watch(self, remaining: int, limit: int, ticket: Ticket) -> None:
-        """Estimate others' requests a minute from how far the organization's count went on."""
-        now, used = self._clock(), limit - remaining
-        if self._first_learned_at is None:
-            self._first_learned_at = now
-        before = self._estimate()
-        self._remaining, self._learned_at = remaining, now
-        # Those in flight left after, or are counted in, this answer: the careful reading is that
-        # all of them are still to be counted.
-        self._sent_since_remaining = max(0, self._in_flight - 1)
-        seen = self._observation
-        # A request that left before the highest place was known may only have been overtaken.
-        started_anew = seen is None or (
-            used < seen.highest - self._in_flight - 2 and ticket.left_at >= seen.highest_at
+    def _watch(self, used: int, limit: int, ticket: Ticket) -> None:
+        """Narrow down others' requests a minute by the organization's count in an answer."""
+        now = self._clock()
+        if not self._has_news():
+            self._watched_since, self._observation = now, None
+            self._others_at_least, self._others_at_most = 0.0, float(limit)
+        self._learned_at, self._own_when_learned = now, self._own()
+        while self._newest and self._newest[0][0] <= ticket.left_before:
+            self._newest.popleft()
+        self._newest.append((self._left, used))
+        seen = self._observation = self._observed(used, ticket)
+        at_least = max(
+            0.0,
+            self._surely_others_in(seen) * WINDOW / max(now - seen.started, _WATCH_OTHERS),
+            # All of ours that the server may have counted in this minute: if it counts another one,
+            # that began later, there are fewer.
+            used - ticket.own - (self._left - 1 - ticket.left_before),
         )
-        if seen is None or started_anew or now - seen.started > _MEASURE_OTHERS:
-            # From the highest place so far, because all above it are of requests still to end.
-            start = used if seen is None or started_anew else max(used, seen.highest)
-            self._observation = seen = _Observation(now, start, start, now)
-        if used > seen.highest:
-            seen.highest, seen.highest_at = used, now
+        # Nobody uses more than all of it, however fast a burst seemed.
+        at_least = min(at_least, float(limit))
+        self._others_at_least = max(self._others_at_least, at_least)
+        self._others_at_most = max(self._others_at_most, at_least)
+        seconds = self._last_left_at - seen.started
+        if self._in_flight == 1 and seconds >= _WATCH_OTHERS:
+            # Nothing else is in flight, so that all places of ours are known. One more may be about
+            # to be taken, for which there is the reserve when they have been watched for a while.
+            theirs = self._others_in(seen)
+            pace = max(theirs * WINDOW, (theirs + 1) * WINDOW - self._reserve() * seconds) / seconds
+            self._others_in_minute = max(used for _, used in self._newest) - self._own()
+            at_most = max(pace, self._others_in_minute)
+            self._others_at_most = min(self._others_at_most, at_most)
+        if now - seen.started > _MEASURE_OTHERS:
+            self._observation = _Observation(
+                now, seen.highest, self._left, self._ended + 1, seen.highest, self._left
+            )
+
+    def _surely_others_in(self, seen: _Observation) -> int:
+        """Places in the count that are others', if each of ours since its start has one."""
+        return seen.highest - seen.start - (self._left - seen.ended_before)
+
+    def _others_in(self, seen: _Observation) -> int:
+        """Places in the count that are others', if all of ours have told theirs, or have one."""
+        ours = sum(place <= seen.highest for place in seen.places)
+        return max(0, self._surely_others_in(seen) + seen.told - ours)
+
+    def _observed(self, used: int, ticket: Ticket) -> _Observation:
+        """Take a place in the count into the observation, or begin another if the count fell."""
+        seen = self._observation
+        if seen is None or (
+            used < seen.highest - _LEAST_RESERVE and ticket.left_before >= seen.left_before_highest
+        ):
+            seen = _Observation(
+                self._clock(), used, self._left, ticket.ended_before, used, self._left
+            )
         if used <= seen.start:
             # It ends without a place in the span.
-            seen.ended -= 1
-        # Each answer names its place in the count: places between that are not ours are others'.
-        theirs = seen.highest - seen.start - seen.ended - self._in_flight
-        elapsed = now - seen.started
-        pace = max(0, theirs) * WINDOW / max(elapsed, _WATCH_OTHERS)
-        if elapsed < _WATCH_OTHERS or started_anew:
-            # Too short to measure: the last estimate stands until there is a better one.
-            pace = max(pace, before)
-        # A server that counts a sliding minute tells others' use at once. Nobody uses more than all
-        # of it, however fast a burst seemed.
-        self._others = min(max(pace, float(used - ticket.own), 0.0), float(limit))
+            seen.ended_before += 1
+        else:
+            seen.places.add(used)
+            seen.told += 1
+        if used > seen.highest and ticket.left_before >= seen.left_before_start:
+            # A place of which it is sure that it was taken after the start.
+            seen.highest, seen.left_before_highest = used, self._left
+        return seen
 
 
 def _whole(value: str | None) -> int | None:
