@@ -17,6 +17,9 @@ WINDOW = 60.0
 # The smallest plan's limit: it holds until an answer names the organization's own.
 SMALLEST_LIMIT = 300
 
+# A server that counts in whole seconds counts a request for up to so much longer.
+_WHOLE_SECONDS = 1.0
+
 # What is left free of the organization's limit beside all that others were seen to use, because
 # their use is an estimate: enough for two requests in flight, and 3 % of a large limit.
 _RESERVE_SHARE = 0.03
@@ -37,6 +40,10 @@ _MILLISECONDS = 1e11
 # The shortest wait.
 _MOMENT = 0.001
 
+# Without news, others are thought to go on for so long, and then to be unknown. It is longer than
+# it takes until one request a minute brings news.
+_KNOW_OTHERS = 300.0
+
 # A wait worth telling a person about.
 LONG_WAIT = 10.0
 
@@ -55,7 +62,7 @@ class CancelledError(Exception):
 class Ticket:
     """One request that may leave: the number of our requests that had left and ended before.
 
-    `own` are ours in the minute before it left, itself included.
+    `own` are ours that the server may still have counted when it left, itself included.
     """
 
     left_before: int
@@ -93,6 +100,7 @@ class Budget:
         # When answers came: the server counted each request before, so a place that is free 60 s
         # after the answer is free on the server too.
         self._answered: deque[float] = deque()
+        self._expired: deque[float] = deque()
         self._limit: int | None = None
         self._learned_at = -math.inf
         self._watched_since = -math.inf
@@ -175,7 +183,7 @@ class Budget:
                 self._changed.notify_all()
             self._left += 1
             self._last_left_at = self._clock()
-            return Ticket(self._left - 1, self._ended, self._own())
+            return Ticket(self._left - 1, self._ended, self._own_on_server())
 
     @property
     def _in_flight(self) -> int:
@@ -185,8 +193,14 @@ class Budget:
         """Our own requests in the last 60 s, those in flight included."""
         oldest = self._clock() - WINDOW
         while self._answered and self._answered[0] <= oldest:
-            self._answered.popleft()
+            self._expired.append(self._answered.popleft())
+        while self._expired and self._expired[0] <= oldest - _WHOLE_SECONDS:
+            self._expired.popleft()
         return self._in_flight + len(self._answered)
+
+    def _own_on_server(self) -> int:
+        """Our own requests that the server may still count."""
+        return self._own() + len(self._expired)
 
     def _share_of_limit(self) -> int:
         return max(1, (self._limit or SMALLEST_LIMIT) * self._share // 100)
@@ -195,9 +209,9 @@ class Budget:
         limit = self._limit or SMALLEST_LIMIT
         return max(_LEAST_RESERVE, math.ceil(limit * _RESERVE_SHARE))
 
-    def _has_news(self) -> bool:
-        """Whether an answer told the organization's count in the last minute."""
-        return self._clock() - self._learned_at < WINDOW
+    def _knows_others(self) -> bool:
+        """Whether an answer told the organization's count not too long ago."""
+        return self._clock() - self._learned_at < _KNOW_OTHERS
 
     def _is_new(self) -> bool:
         """Whether others have been watched for a short time only."""
@@ -206,7 +220,7 @@ class Budget:
     def _allowed(self, others: float) -> int:
         """Requests a minute that may leave if others use so many."""
         share = self._share_of_limit()
-        if not self._has_news():
+        if not self._knows_others():
             return share
         # Requests that come by chance are more in one minute than in another, by their square root.
         most = math.ceil(others + math.sqrt(others)) + self._reserve()
@@ -225,7 +239,8 @@ class Budget:
         All that left before the last of ours that the server counted are in the highest of the
         newest counts, unless they are still in flight.
         """
-        if not self._newest or self._limit is None or not self._has_news():
+        is_old = self._clock() - self._learned_at >= WINDOW
+        if not self._newest or self._limit is None or is_old:
             return math.inf
         return self._limit - max(used for _, used in self._newest) - self._in_flight
 
@@ -253,7 +268,7 @@ class Budget:
         if used_up:
             # What left the minute may have been in the count.
             fell = own < self._own_when_learned
-            return self._learned_at + _WATCH_OTHERS if fell else math.inf
+            return self._learned_at + _WHOLE_SECONDS if fell else math.inf
         watched = self._last_left_at - seen.started
         is_sure = self._others_in_minute >= self._others_at_most or watched >= _MEASURE_OTHERS
         is_in_reserve = self._others_in(seen) == 0 or own < allowed + self._reserve() // 2
@@ -279,10 +294,13 @@ class Budget:
     def _watch(self, used: int, limit: int, ticket: Ticket) -> None:
         """Narrow down others' requests a minute by the organization's count in an answer."""
         now = self._clock()
-        if not self._has_news():
-            self._watched_since, self._observation = now, None
+        if not self._knows_others():
+            self._watched_since = now
             self._others_at_least, self._others_at_most = 0.0, float(limit)
-        self._learned_at, self._own_when_learned = now, self._own()
+        if now - self._learned_at > _MEASURE_OTHERS:
+            # In a long silence the count may have begun anew without showing it.
+            self._observation = None
+        self._learned_at, self._own_when_learned = now, self._own_on_server()
         while self._newest and self._newest[0][0] <= ticket.left_before:
             self._newest.popleft()
         self._newest.append((self._left, used))
@@ -323,19 +341,22 @@ class Budget:
 
     def _observed(self, used: int, ticket: Ticket) -> _Observation:
         """Take a place in the count into the observation, or begin another if the count fell."""
-        seen = self._observation
+        seen, counts = self._observation, [used]
         if seen is None or (
             used < seen.highest - _LEAST_RESERVE and ticket.left_before >= seen.left_before_highest
         ):
             seen = _Observation(
                 self._clock(), used, self._left, ticket.ended_before, used, self._left
             )
-        if used <= seen.start:
-            # It ends without a place in the span.
-            seen.ended_before += 1
-        else:
-            seen.places.add(used)
-            seen.told += 1
+            # With those that came while this one was on its way.
+            counts = [count for _, count in self._newest]
+        for count in counts:
+            if count <= seen.start:
+                # It ends without a place in the span.
+                seen.ended_before += 1
+            else:
+                seen.places.add(count)
+                seen.told += 1
         if used > seen.highest and ticket.left_before >= seen.left_before_start:
             # A place of which it is sure that it was taken after the start.
             seen.highest, seen.left_before_highest = used, self._left
