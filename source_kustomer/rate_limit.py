@@ -60,7 +60,7 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True)
 class Ticket:
-    """One request that may leave: the number of our requests that had left and ended before.
+    """One request that may leave: how many of ours had left and ended before.
 
     `own` are ours that the server may still have counted when it left, itself included.
     """
@@ -68,6 +68,46 @@ class Ticket:
     left_before: int
     ended_before: int
     own: int
+
+
+class _Sent:
+    """Our own requests: those in flight, and those that count for a minute more."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.left = 0
+        self.ended = 0
+        self.last_left_at = -math.inf
+        # When answers came: the server counted each request before, so a place that is free 60 s
+        # after the answer is free on the server too.
+        self.answered: deque[float] = deque()
+        self._expired: deque[float] = deque()
+
+    def leave(self) -> Ticket:
+        self.left += 1
+        self.last_left_at = self._clock()
+        return Ticket(self.left - 1, self.ended, self.on_server())
+
+    def end(self) -> None:
+        self.ended += 1
+        self.answered.append(self._clock())
+
+    @property
+    def in_flight(self) -> int:
+        return self.left - self.ended
+
+    def in_minute(self) -> int:
+        """Those of the last 60 s, those in flight included."""
+        oldest = self._clock() - WINDOW
+        while self.answered and self.answered[0] <= oldest:
+            self._expired.append(self.answered.popleft())
+        while self._expired and self._expired[0] <= oldest - _WHOLE_SECONDS:
+            self._expired.popleft()
+        return self.in_flight + len(self.answered)
+
+    def on_server(self) -> int:
+        """Those that the server may still count."""
+        return self.in_minute() + len(self._expired)
 
 
 @dataclass
@@ -86,6 +126,136 @@ class _Observation:
     told: int = 0
 
 
+class _Others:
+    """What others use of the organization's requests a minute, as far as its counts prove it.
+
+    `at_least` is since they are watched, `at_most` now.
+    """
+
+    def __init__(self, sent: _Sent, clock: Callable[[], float]) -> None:
+        self._sent = sent
+        self._clock = clock
+        self.at_least = 0.0
+        self.at_most = 0.0
+        self._learned_at = -math.inf
+        self._watched_since = -math.inf
+        self._in_minute = 0
+        self._own_when_learned = 0
+        self._observation: _Observation | None = None
+        # The counts in the last answers, any of which may be the newest, each with how many of our
+        # requests had left when it came.
+        self._newest: deque[tuple[int, int]] = deque()
+
+    @property
+    def are_known(self) -> bool:
+        """Whether an answer told the organization's count not too long ago."""
+        return self._clock() - self._learned_at < _KNOW_OTHERS
+
+    @property
+    def are_new(self) -> bool:
+        """Whether they have been watched for a short time only."""
+        return self._clock() - self._watched_since < _WATCH_OTHERS
+
+    @property
+    def count(self) -> int | None:
+        """The organization's requests in this minute; None where it is not known.
+
+        It may lack those of ours that are in flight, and what others used since.
+        """
+        if not self._newest or self._clock() - self._learned_at >= WINDOW:
+            return None
+        # All of ours that left before the one that was counted last are in the highest count.
+        return max(count for _, count in self._newest)
+
+    def forget_count(self) -> None:
+        """Do without the count until the next answer."""
+        self._newest.clear()
+
+    def learn(self, count: int, limit: int, reserve: int, ticket: Ticket) -> None:
+        """Narrow them down by the organization's count in an answer."""
+        now, sent = self._clock(), self._sent
+        if not self.are_known:
+            self._watched_since = now
+            self.at_least, self.at_most = 0.0, float(limit)
+        if now - self._learned_at > _MEASURE_OTHERS:
+            # In a long silence the count may have begun anew without showing it.
+            self._observation = None
+        self._learned_at, self._own_when_learned = now, sent.on_server()
+        while self._newest and self._newest[0][0] <= ticket.left_before:
+            self._newest.popleft()
+        self._newest.append((sent.left, count))
+        seen = self._observation = self._observed(count, ticket)
+        at_least = max(
+            0.0,
+            self._surely_in(seen) * WINDOW / max(now - seen.started, _WATCH_OTHERS),
+            # All of ours that the server may have counted in this minute: if it counts another one,
+            # that began later, there are fewer.
+            count - ticket.own - (sent.left - 1 - ticket.left_before),
+        )
+        # Nobody uses more than all of it, however fast a burst seemed.
+        at_least = min(at_least, float(limit))
+        self.at_least = max(self.at_least, at_least)
+        self.at_most = max(self.at_most, at_least)
+        seconds = sent.last_left_at - seen.started
+        if sent.in_flight == 1 and seconds >= _WATCH_OTHERS:
+            # Nothing else is in flight, so that all places of ours are known. One more may be about
+            # to be taken, for which there is the reserve when they have been watched for a while.
+            theirs = self._possibly_in(seen)
+            pace = max(theirs * WINDOW, (theirs + 1) * WINDOW - reserve * seconds) / seconds
+            self._in_minute = max(count for _, count in self._newest) - sent.in_minute()
+            self.at_most = min(self.at_most, max(pace, self._in_minute))
+        if now - seen.started > _MEASURE_OTHERS:
+            self._observation = _Observation(
+                now, seen.highest, sent.left, sent.ended + 1, seen.highest, sent.left
+            )
+
+    def next_look(self, *, used_up: bool, is_within_reserve: bool) -> float:
+        """When one request more may see whether they use less than is thought."""
+        seen = self._observation
+        if used_up or seen is None:
+            # What left the minute may have been in the count.
+            fell = self._sent.in_minute() < self._own_when_learned
+            return self._learned_at + _WHOLE_SECONDS if fell else math.inf
+        watched = self._sent.last_left_at - seen.started
+        if watched < _WATCH_OTHERS:
+            return seen.started + _WATCH_OTHERS
+        is_sure = self._in_minute >= self.at_most or watched >= _MEASURE_OTHERS
+        if is_sure or not (is_within_reserve or self._possibly_in(seen) == 0):
+            return math.inf
+        return seen.started + 2 * watched
+
+    def _surely_in(self, seen: _Observation) -> int:
+        """Places in the count that are theirs, if each of ours since its start has one."""
+        return seen.highest - seen.start - (self._sent.left - seen.ended_before)
+
+    def _possibly_in(self, seen: _Observation) -> int:
+        """Places in the count that are theirs, if all of ours have told theirs, or have one."""
+        ours = sum(place <= seen.highest for place in seen.places)
+        return max(0, self._surely_in(seen) + seen.told - ours)
+
+    def _observed(self, count: int, ticket: Ticket) -> _Observation:
+        """Take a place in the count into the observation, or begin another if the count fell."""
+        seen, counts = self._observation, [count]
+        left = self._sent.left
+        if seen is None or (
+            count < seen.highest - _LEAST_RESERVE and ticket.left_before >= seen.left_before_highest
+        ):
+            seen = _Observation(self._clock(), count, left, ticket.ended_before, count, left)
+            # With those that came while this one was on its way.
+            counts = [count for _, count in self._newest]
+        for place in counts:
+            if place <= seen.start:
+                # It ends without a place in the span.
+                seen.ended_before += 1
+            else:
+                seen.places.add(place)
+                seen.told += 1
+        if count > seen.highest and ticket.left_before >= seen.left_before_start:
+            # A place of which it is sure that it was taken after the start.
+            seen.highest, seen.left_before_highest = count, left
+        return seen
+
+
 class Budget:
     """Lets requests leave so that the share, and what others leave free, are never exceeded."""
 
@@ -94,24 +264,9 @@ class Budget:
         self._clock = clock
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
-        self._left = 0
-        self._last_left_at = -math.inf
-        self._ended = 0
-        # When answers came: the server counted each request before, so a place that is free 60 s
-        # after the answer is free on the server too.
-        self._answered: deque[float] = deque()
-        self._expired: deque[float] = deque()
+        self._sent = _Sent(clock)
+        self._others = _Others(self._sent, clock)
         self._limit: int | None = None
-        self._learned_at = -math.inf
-        self._watched_since = -math.inf
-        self._others_at_least = 0.0
-        self._others_at_most = 0.0
-        self._others_in_minute = 0
-        self._own_when_learned = 0
-        self._observation: _Observation | None = None
-        # The counts in the last answers, any of which may be the newest, each with how many of our
-        # requests had left when it came.
-        self._newest: deque[tuple[int, int]] = deque()
         self._paused_until = -math.inf
         self._told_until = -math.inf
         self._waiting_since: float | None = None
@@ -125,8 +280,7 @@ class Budget:
             yield ticket
         finally:
             with self._changed:
-                self._ended += 1
-                self._answered.append(self._clock())
+                self._sent.end()
                 self._changed.notify_all()
 
     def learn(self, headers: Mapping[str, str], ticket: Ticket) -> None:
@@ -137,7 +291,7 @@ class Budget:
             if limit:
                 self._limit = limit
             if remaining is not None and self._limit is not None:
-                self._watch(self._limit - remaining, self._limit, ticket)
+                self._others.learn(self._limit - remaining, self._limit, self._reserve, ticket)
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
@@ -145,7 +299,7 @@ class Budget:
         with self._changed:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
             # When it ends, the count before it says nothing any more.
-            self._newest.clear()
+            self._others.forget_count()
 
     @property
     def waited(self) -> float:
@@ -156,9 +310,9 @@ class Budget:
 
     @property
     def requests_a_minute(self) -> int:
-        """The number of requests that may leave in any 60 s, as far as is known now."""
+        """The requests that may leave in any 60 s, if others use no more than was seen."""
         with self._changed:
-            return self._allowed(self._others_at_least if self._is_new() else self._others_at_most)
+            return self._allowed(self._others.at_least)
 
     def _leave(self, wanted: Callable[[], bool]) -> Ticket:
         mine = object()
@@ -181,100 +335,60 @@ class Budget:
                     self._waited += self._clock() - self._waiting_since
                     self._waiting_since = None
                 self._changed.notify_all()
-            self._left += 1
-            self._last_left_at = self._clock()
-            return Ticket(self._left - 1, self._ended, self._own_on_server())
+            return self._sent.leave()
 
     @property
-    def _in_flight(self) -> int:
-        return self._left - self._ended
-
-    def _own(self) -> int:
-        """Our own requests in the last 60 s, those in flight included."""
-        oldest = self._clock() - WINDOW
-        while self._answered and self._answered[0] <= oldest:
-            self._expired.append(self._answered.popleft())
-        while self._expired and self._expired[0] <= oldest - _WHOLE_SECONDS:
-            self._expired.popleft()
-        return self._in_flight + len(self._answered)
-
-    def _own_on_server(self) -> int:
-        """Our own requests that the server may still count."""
-        return self._own() + len(self._expired)
-
     def _share_of_limit(self) -> int:
         return max(1, (self._limit or SMALLEST_LIMIT) * self._share // 100)
 
+    @property
     def _reserve(self) -> int:
         limit = self._limit or SMALLEST_LIMIT
         return max(_LEAST_RESERVE, math.ceil(limit * _RESERVE_SHARE))
 
-    def _knows_others(self) -> bool:
-        """Whether an answer told the organization's count not too long ago."""
-        return self._clock() - self._learned_at < _KNOW_OTHERS
-
-    def _is_new(self) -> bool:
-        """Whether others have been watched for a short time only."""
-        return self._clock() - self._watched_since < _WATCH_OTHERS
-
     def _allowed(self, others: float) -> int:
         """Requests a minute that may leave if others use so many."""
-        share = self._share_of_limit()
-        if not self._knows_others():
-            return share
+        if not self._others.are_known:
+            return self._share_of_limit
         # Requests that come by chance are more in one minute than in another, by their square root.
-        most = math.ceil(others + math.sqrt(others)) + self._reserve()
-        return min(share, (self._limit or SMALLEST_LIMIT) - most)
+        most = math.ceil(others + math.sqrt(others)) + self._reserve
+        return min(self._share_of_limit, (self._limit or SMALLEST_LIMIT) - most)
 
     def _allowed_now(self) -> int:
-        allowed = self._allowed(self._others_at_most)
-        if self._is_new():
-            half = max(1, self._share_of_limit() // 2)
-            allowed = max(allowed, min(half, self._allowed(self._others_at_least)))
+        allowed = self._allowed(self._others.at_most)
+        if self._others.are_new:
+            half = max(1, self._share_of_limit // 2)
+            allowed = max(allowed, min(half, self._allowed(self._others.at_least)))
         return allowed
 
     def _left_of_limit(self) -> float:
-        """The requests that the organization has left at least, but for what others use by now.
-
-        All that left before the last of ours that the server counted are in the highest of the
-        newest counts, unless they are still in flight.
-        """
-        is_old = self._clock() - self._learned_at >= WINDOW
-        if not self._newest or self._limit is None or is_old:
+        """The requests that the organization has left at least, but for what others used since."""
+        count = self._others.count
+        if count is None or self._limit is None:
             return math.inf
-        return self._limit - max(used for _, used in self._newest) - self._in_flight
+        return self._limit - count - self._sent.in_flight
 
     def _wait(self) -> float:
         """Seconds until the next request may leave, as far as is known now."""
-        now = self._clock()
+        now, answered = self._clock(), self._sent.answered
         if now < self._paused_until:
             return self._paused_until - now
-        own, allowed, left = self._own(), self._allowed_now(), self._left_of_limit()
-        used_up = left <= self._reserve() // 2
+        own, allowed, left = self._sent.in_minute(), self._allowed_now(), self._left_of_limit()
+        used_up = left <= self._reserve // 2
         # Where others use everything, one a minute sees when they stop.
         if own == 0 or (own < allowed and not used_up):
             return 0.0
-        if self._in_flight and (own < self._share_of_limit() or not self._answered):
+        if self._sent.in_flight and (own < self._share_of_limit or not answered):
             # The next answer wakes this wait, and tells more of others.
             return 1.0
         # Rounding must not let one leave as long as these are counted.
-        free = max(_MOMENT, self._answered[-1 if left < 1 else 0] + WINDOW - now)
-        if left < 1 or own >= self._share_of_limit() or not self._observation:
+        free = max(_MOMENT, answered[-1 if left < 1 else 0] + WINDOW - now)
+        if left < 1 or own >= self._share_of_limit:
             return free
-        return min(free, self._next_look(self._observation, own, allowed, used_up=used_up) - now)
-
-    def _next_look(self, seen: _Observation, own: int, allowed: int, *, used_up: bool) -> float:
-        """When one request more may see whether others use less than they are thought to."""
-        if used_up:
-            # What left the minute may have been in the count.
-            fell = own < self._own_when_learned
-            return self._learned_at + _WHOLE_SECONDS if fell else math.inf
-        watched = self._last_left_at - seen.started
-        is_sure = self._others_in_minute >= self._others_at_most or watched >= _MEASURE_OTHERS
-        is_in_reserve = self._others_in(seen) == 0 or own < allowed + self._reserve() // 2
-        if watched >= _WATCH_OTHERS and (is_sure or not is_in_reserve):
-            return math.inf
-        return seen.started + (2 * watched if watched >= _WATCH_OTHERS else _WATCH_OTHERS)
+        look = self._others.next_look(
+            used_up=used_up, is_within_reserve=own < allowed + self._reserve // 2
+        )
+        return min(free, look - now)
 
     def _tell(self, wait: float) -> None:
         now = self._clock()
@@ -282,85 +396,15 @@ class Budget:
             self._waiting_since = now
         if wait > LONG_WAIT and now >= self._told_until:
             self._told_until = now + wait
+            own, limit = self._sent.in_minute(), self._limit or SMALLEST_LIMIT
             logger.info(
                 "Waiting %d s for the rate limit: %s.",
                 math.ceil(wait),
                 "Kustomer says that it is exceeded"
                 if now < self._paused_until
-                else f"{self._own()} requests in the last minute are what this connector may use "
-                f"of the organization's {self._limit or SMALLEST_LIMIT}",
+                else f"{own} requests in the last minute are what this connector may use of the "
+                f"organization's {limit}",
             )
-
-    def _watch(self, used: int, limit: int, ticket: Ticket) -> None:
-        """Narrow down others' requests a minute by the organization's count in an answer."""
-        now = self._clock()
-        if not self._knows_others():
-            self._watched_since = now
-            self._others_at_least, self._others_at_most = 0.0, float(limit)
-        if now - self._learned_at > _MEASURE_OTHERS:
-            # In a long silence the count may have begun anew without showing it.
-            self._observation = None
-        self._learned_at, self._own_when_learned = now, self._own_on_server()
-        while self._newest and self._newest[0][0] <= ticket.left_before:
-            self._newest.popleft()
-        self._newest.append((self._left, used))
-        seen = self._observation = self._observed(used, ticket)
-        at_least = max(
-            0.0,
-            self._surely_others_in(seen) * WINDOW / max(now - seen.started, _WATCH_OTHERS),
-            # All of ours that the server may have counted in this minute: if it counts another one,
-            # that began later, there are fewer.
-            used - ticket.own - (self._left - 1 - ticket.left_before),
-        )
-        # Nobody uses more than all of it, however fast a burst seemed.
-        at_least = min(at_least, float(limit))
-        self._others_at_least = max(self._others_at_least, at_least)
-        self._others_at_most = max(self._others_at_most, at_least)
-        seconds = self._last_left_at - seen.started
-        if self._in_flight == 1 and seconds >= _WATCH_OTHERS:
-            # Nothing else is in flight, so that all places of ours are known. One more may be about
-            # to be taken, for which there is the reserve when they have been watched for a while.
-            theirs = self._others_in(seen)
-            pace = max(theirs * WINDOW, (theirs + 1) * WINDOW - self._reserve() * seconds) / seconds
-            self._others_in_minute = max(used for _, used in self._newest) - self._own()
-            at_most = max(pace, self._others_in_minute)
-            self._others_at_most = min(self._others_at_most, at_most)
-        if now - seen.started > _MEASURE_OTHERS:
-            self._observation = _Observation(
-                now, seen.highest, self._left, self._ended + 1, seen.highest, self._left
-            )
-
-    def _surely_others_in(self, seen: _Observation) -> int:
-        """Places in the count that are others', if each of ours since its start has one."""
-        return seen.highest - seen.start - (self._left - seen.ended_before)
-
-    def _others_in(self, seen: _Observation) -> int:
-        """Places in the count that are others', if all of ours have told theirs, or have one."""
-        ours = sum(place <= seen.highest for place in seen.places)
-        return max(0, self._surely_others_in(seen) + seen.told - ours)
-
-    def _observed(self, used: int, ticket: Ticket) -> _Observation:
-        """Take a place in the count into the observation, or begin another if the count fell."""
-        seen, counts = self._observation, [used]
-        if seen is None or (
-            used < seen.highest - _LEAST_RESERVE and ticket.left_before >= seen.left_before_highest
-        ):
-            seen = _Observation(
-                self._clock(), used, self._left, ticket.ended_before, used, self._left
-            )
-            # With those that came while this one was on its way.
-            counts = [count for _, count in self._newest]
-        for count in counts:
-            if count <= seen.start:
-                # It ends without a place in the span.
-                seen.ended_before += 1
-            else:
-                seen.places.add(count)
-                seen.told += 1
-        if used > seen.highest and ticket.left_before >= seen.left_before_start:
-            # A place of which it is sure that it was taken after the start.
-            seen.highest, seen.left_before_highest = used, self._left
-        return seen
 
 
 def _whole(value: str | None) -> int | None:

@@ -57,7 +57,7 @@ def test_a_good_answer_is_its_document_and_is_counted(client: Client, wire: Wire
     assert client.traffic.requests == 1
     assert client.traffic.retries == 0
     assert client.traffic.received_bytes == len(GOOD.encoded)
-    assert client.budget._own() == 1
+    assert client.budget._sent.in_minute() == 1
 
 
 def test_a_request_carries_the_key_and_says_who_asks_for_what(client: Client, wire: Wire) -> None:
@@ -639,7 +639,7 @@ def test_a_failed_request_is_counted_and_leaves_the_budget(client: Client, wire:
     with pytest.raises(requests.ReadTimeout):
         client.send(TAGS)
     assert client.traffic.requests == 1
-    assert client.budget._in_flight == 0
+    assert client.budget._sent.in_flight == 0
 
 
 @pytest.mark.parametrize(
