@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
-from integration_tests.connector import Connector
+from integration_tests.connector import SCRIPT, Connector
 from sandbox import LISTS, Reply, Request, Sandbox
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -131,6 +131,23 @@ def test_lines_stay_whole_where_python_is_told_not_to_buffer(connector: Connecto
     assert process.returncode == 0
     assert sum(message["type"] == "RECORD" for message in messages) == 950
     assert sum(message["type"] == "LOG" for message in messages) > 100
+
+
+def test_a_full_disk_ends_it_in_a_sentence(connector: Connector) -> None:
+    arguments = ["--config", connector.config, "--catalog", connector.bare_catalog("tags")]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [SCRIPT, "read", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=connector.environment,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("The messages cannot be written to stdout: ")
 
 
 def test_requests_carry_what_kustomer_asks_for(connector: Connector, sandbox: Sandbox) -> None:

@@ -117,9 +117,12 @@ def run(arguments: list[str]) -> int:
         return _write(_messages(source, entrypoint, command))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read the messages has gone, and Python would complain once more while it exits.
+    except OSError as e:
+        # Python would complain once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # Where the pipe is broken, whoever read the messages has gone.
+        if not isinstance(e, BrokenPipeError):
+            sys.stderr.write(f"The messages cannot be written to stdout: {e.strerror}.\n")
         return 1
 
 
