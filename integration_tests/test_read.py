@@ -133,11 +133,12 @@ def test_lines_stay_whole_where_python_is_told_not_to_buffer(connector: Connecto
     assert sum(message["type"] == "LOG" for message in messages) > 100
 
 
-def test_a_full_disk_ends_it_in_a_sentence(connector: Connector) -> None:
+@pytest.mark.parametrize("command", ["read", "--help"])
+def test_a_full_disk_ends_it_in_a_sentence(connector: Connector, command: str) -> None:
     arguments = ["--config", connector.config, "--catalog", connector.bare_catalog("tags")]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [SCRIPT, "read", *arguments],
+            [SCRIPT, command, *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
             env=connector.environment,

@@ -185,12 +185,13 @@ class Client:
                     self.budget.learn(answer.headers, ticket)
                 answer.close()
             answer.asked_at, answer.arrived_at = asked_at, time.monotonic()
+            if answer.status_code == requests.codes.too_many_requests:
+                asked = _reset(answer)
+                pause = _UNKNOWN_RESET if asked is None else min(asked, _LONGEST_ASKED_WAIT)
+                self.budget.pause(pause)
         self._host_was_reached = True
         with self._lock:
             self.traffic.received_bytes += len(answer.content)
-        if answer.status_code == requests.codes.too_many_requests:
-            asked = _reset(answer)
-            self.budget.pause(_UNKNOWN_RESET if asked is None else min(asked, _LONGEST_ASKED_WAIT))
         return answer
 
     def _read_body(self, answer: Answer, deadline: float) -> None:

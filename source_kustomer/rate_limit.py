@@ -122,8 +122,8 @@ class _Observation:
     highest: int
     left_before_highest: int
     places: set[int] = field(default_factory=set)
-    # Answers with places after the start; where the minute slides, some have the same.
-    told: int = 0
+    # Answers that told no place; the server will have counted them too.
+    silent: int = 0
 
 
 class _Others:
@@ -137,7 +137,7 @@ class _Others:
         self._clock = clock
         self.at_least = 0.0
         self.at_most = 0.0
-        self._learned_at = -math.inf
+        self._learned_at = self._known_at = -math.inf
         self._watched_since = -math.inf
         self._in_minute = 0
         self._own_when_learned = 0
@@ -148,8 +148,8 @@ class _Others:
 
     @property
     def are_known(self) -> bool:
-        """Whether an answer told the organization's count not too long ago."""
-        return self._clock() - self._learned_at < _KNOW_OTHERS
+        """Whether an answer, or that the limit is exceeded, told of them not too long ago."""
+        return self._clock() - self._known_at < _KNOW_OTHERS
 
     @property
     def are_new(self) -> bool:
@@ -167,9 +167,11 @@ class _Others:
         # All of ours that left before the one that was counted last are in the highest count.
         return max(count for _, count in self._newest)
 
-    def forget_count(self) -> None:
-        """Do without the count until the next answer."""
+    def exceed(self) -> None:
+        """Do without the count until the next answer, because the limit is exceeded."""
         self._newest.clear()
+        if self.are_known:
+            self._known_at = self._clock()
 
     def learn(self, count: int, limit: int, reserve: int, ticket: Ticket) -> None:
         """Narrow them down by the organization's count in an answer."""
@@ -180,7 +182,8 @@ class _Others:
         if now - self._learned_at > _MEASURE_OTHERS:
             # In a long silence the count may have begun anew without showing it.
             self._observation = None
-        self._learned_at, self._own_when_learned = now, sent.on_server()
+        self._learned_at = self._known_at = now
+        self._own_when_learned = sent.on_server()
         while self._newest and self._newest[0][0] <= ticket.left_before:
             self._newest.popleft()
         self._newest.append((sent.left, count))
@@ -197,17 +200,23 @@ class _Others:
         self.at_least = max(self.at_least, at_least)
         self.at_most = max(self.at_most, at_least)
         seconds = sent.last_left_at - seen.started
-        if sent.in_flight == 1 and seconds >= _WATCH_OTHERS:
-            # Nothing else is in flight, so that all places of ours are known. One more may be about
-            # to be taken, for which there is the reserve when they have been watched for a while.
+        if seconds >= _WATCH_OTHERS:
+            # Of those in flight it is not known which places are ours. One more may be about to be
+            # taken, for which there is the reserve when they have been watched for a while.
             theirs = self._possibly_in(seen)
             pace = max(theirs * WINDOW, (theirs + 1) * WINDOW - reserve * seconds) / seconds
-            self._in_minute = max(count for _, count in self._newest) - sent.in_minute()
+            answered = sent.in_minute() - sent.in_flight + 1
+            self._in_minute = max(count for _, count in self._newest) - answered
             self.at_most = min(self.at_most, max(pace, self._in_minute))
         if now - seen.started > _MEASURE_OTHERS:
             self._observation = _Observation(
                 now, seen.highest, sent.left, sent.ended + 1, seen.highest, sent.left
             )
+
+    def learn_nothing(self) -> None:
+        """Take note of an answer that does not tell the count."""
+        if self._observation:
+            self._observation.silent += 1
 
     def next_look(self, *, used_up: bool, is_within_reserve: bool) -> float:
         """When one request more may see whether they use less than is thought."""
@@ -229,9 +238,9 @@ class _Others:
         return seen.highest - seen.start - (self._sent.left - seen.ended_before)
 
     def _possibly_in(self, seen: _Observation) -> int:
-        """Places in the count that are theirs, if all of ours have told theirs, or have one."""
-        ours = sum(place <= seen.highest for place in seen.places)
-        return max(0, self._surely_in(seen) + seen.told - ours)
+        """Places in the count that are theirs, unless they are of ours that did not tell."""
+        told = sum(place <= seen.highest for place in seen.places)
+        return max(0, seen.highest - seen.start - told - seen.silent)
 
     def _observed(self, count: int, ticket: Ticket) -> _Observation:
         """Take a place in the count into the observation, or begin another if the count fell."""
@@ -249,7 +258,6 @@ class _Others:
                 seen.ended_before += 1
             else:
                 seen.places.add(place)
-                seen.told += 1
         if count > seen.highest and ticket.left_before >= seen.left_before_start:
             # A place of which it is sure that it was taken after the start.
             seen.highest, seen.left_before_highest = count, left
@@ -292,6 +300,8 @@ class Budget:
                 self._limit = limit
             if remaining is not None and self._limit is not None:
                 self._others.learn(self._limit - remaining, self._limit, self._reserve, ticket)
+            else:
+                self._others.learn_nothing()
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
@@ -299,7 +309,7 @@ class Budget:
         with self._changed:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
             # When it ends, the count before it says nothing any more.
-            self._others.forget_count()
+            self._others.exceed()
 
     @property
     def waited(self) -> float:
@@ -312,7 +322,7 @@ class Budget:
     def requests_a_minute(self) -> int:
         """The requests that may leave in any 60 s, if others use no more than was seen."""
         with self._changed:
-            return self._allowed(self._others.at_least)
+            return self._allowed(min(self._others.at_least, self._others.at_most))
 
     def _leave(self, wanted: Callable[[], bool]) -> Ticket:
         mine = object()
@@ -361,6 +371,11 @@ class Budget:
             allowed = max(allowed, min(half, self._allowed(self._others.at_least)))
         return allowed
 
+    @property
+    def _is_hanging(self) -> bool:
+        """Whether what is in flight may be long in coming."""
+        return self._clock() - self._sent.last_left_at >= _WATCH_OTHERS
+
     def _left_of_limit(self) -> float:
         """The requests that the organization has left at least, but for what others used since."""
         count = self._others.count
@@ -373,19 +388,25 @@ class Budget:
         now, answered = self._clock(), self._sent.answered
         if now < self._paused_until:
             return self._paused_until - now
+        others = self._others
+        is_silent = others.are_known and others.count is None
+        if is_silent and self._sent.in_flight and not self._is_hanging:
+            # The first answer after a silence tells whether there is room for more.
+            return 1.0
         own, allowed, left = self._sent.in_minute(), self._allowed_now(), self._left_of_limit()
         used_up = left <= self._reserve // 2
         # Where others use everything, one a minute sees when they stop.
         if own == 0 or (own < allowed and not used_up):
             return 0.0
-        if self._sent.in_flight and (own < self._share_of_limit or not answered):
+        is_held_back = own < self._share_of_limit
+        if self._sent.in_flight and (not answered or (is_held_back and not self._is_hanging)):
             # The next answer wakes this wait, and tells more of others.
             return 1.0
         # Rounding must not let one leave as long as these are counted.
         free = max(_MOMENT, answered[-1 if left < 1 else 0] + WINDOW - now)
-        if left < 1 or own >= self._share_of_limit:
+        if left < 1 or not is_held_back:
             return free
-        look = self._others.next_look(
+        look = others.next_look(
             used_up=used_up, is_within_reserve=own < allowed + self._reserve // 2
         )
         return min(free, look - now)

@@ -108,13 +108,12 @@ def run(arguments: list[str]) -> int:
     logging.raiseExceptions = False
     source = SourceKustomer()
     entrypoint = _Entrypoint(source)
-    command = AirbyteEntrypoint.parse_args(arguments or ["--help"])
     logging.getLogger().handlers[0].addFilter(_without_traceback)
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 2 * _DEEPEST))
     _share_memory_between_threads()
     try:
-        return _write(_messages(source, entrypoint, command))
+        return _write(_messages(source, entrypoint, _parsed(arguments)))
     except KeyboardInterrupt:
         return 130
     except OSError as e:
@@ -124,6 +123,14 @@ def run(arguments: list[str]) -> int:
         if not isinstance(e, BrokenPipeError):
             sys.stderr.write(f"The messages cannot be written to stdout: {e.strerror}.\n")
         return 1
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """Parse the arguments; exits after writing its help, or what is wrong with them."""
+    try:
+        return AirbyteEntrypoint.parse_args(arguments or ["--help"])
+    finally:
+        sys.stdout.flush()
 
 
 def _share_memory_between_threads() -> None:

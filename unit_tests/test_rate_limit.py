@@ -306,6 +306,7 @@ def test_use_of_others_that_ends_is_forgotten() -> None:
         answered(it, used)
         clock.now += 0.5
     assert it._others.at_most == 0
+    assert it.requests_a_minute == 800
 
 
 def test_an_estimate_of_others_stands_for_three_seconds_after_the_count_began_anew() -> None:
@@ -410,11 +411,22 @@ def test_answers_that_tell_nothing_are_ours_all_the_same() -> None:
     for _ in range(5):
         with it.request() as ticket:
             it.learn({}, ticket)
-    with suppress(ConnectionError), it.request():
-        raise ConnectionError
     clock.now += 4
-    answered(it, 8)
+    answered(it, 7)
     assert it._others.at_most == 0
+
+
+def test_places_of_requests_that_were_lost_may_be_others() -> None:
+    clock = Clock()
+    it = budget(80, clock)
+    answered(it, 1)
+    for _ in range(5):
+        with suppress(ConnectionError), it.request():
+            raise ConnectionError
+    clock.now += 4
+    answered(it, 7)
+    assert it._others.at_least == 0
+    assert it._others.at_most == pytest.approx(5 * 15)
 
 
 def test_requests_that_are_on_their_way_may_be_in_the_count() -> None:
@@ -506,6 +518,26 @@ def test_others_use_no_more_than_all_however_fast_a_burst_seems() -> None:
     clock.now += 1
     answered(it, 280, 300)
     assert it._others.at_most == 300
+
+
+def test_an_answer_that_hangs_holds_up_no_others() -> None:
+    clock = Clock()
+    it = budget(80, clock)
+    answered(it, 1, 300)
+    with it.request():
+        for used in range(3, 200):
+            answered(it, used, 300)
+    assert clock.now < 1010
+
+
+def test_where_the_limit_stays_exceeded_one_a_minute_asks_for_it() -> None:
+    clock, left = Clock(), list[float]()
+    it = learned(clock, 80, 300, 300)
+    while clock.now < 1600:
+        with it.request():
+            left.append(clock.now)
+            it.pause(5)
+    assert 8 <= len(left) <= 11
 
 
 def test_the_longest_of_several_pauses_counts() -> None:
