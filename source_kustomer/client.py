@@ -176,16 +176,17 @@ class Client:
                 self.traffic.requests += 1
             answer = self._session.get_adapter(url).send(request, timeout=timeout, **self._settings)
             assert isinstance(answer, Answer)  # noqa: S101
+            is_exceeded = answer.status_code == requests.codes.too_many_requests
             try:
                 self._read_body(answer, asked_at + min(_ANSWER_TIMEOUT, 4 * read_timeout))
             finally:
                 # A refusal is not counted as others' answers are: it says when to go on, not what
                 # others will use then.
-                if answer.status_code != requests.codes.too_many_requests:
+                if not is_exceeded:
                     self.budget.learn(answer.headers, ticket)
                 answer.close()
             answer.asked_at, answer.arrived_at = asked_at, time.monotonic()
-            if answer.status_code == requests.codes.too_many_requests:
+            if is_exceeded:
                 asked = _reset(answer)
                 pause = _UNKNOWN_RESET if asked is None else min(asked, _LONGEST_ASKED_WAIT)
                 self.budget.pause(pause)

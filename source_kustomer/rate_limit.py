@@ -25,13 +25,16 @@ _WHOLE_SECONDS = 1.0
 _RESERVE_SHARE = 0.03
 _LEAST_RESERVE = 2
 
-# Half of the share may be used at once; for the other half others are watched first, for so long
-# at most, or a burst at the start would take what they use evenly over the minute. What others did
-# in less time than this is not thought to go on at that pace.
+# Half of the share may be used at once; for the other half others are watched for so long first,
+# or a burst at the start would take what they use evenly over the minute. What others did in less
+# time than this is not thought to go on at that pace.
 _WATCH_OTHERS = 3.0
 
 # Others' pace is measured over this long, so that it follows what people do now.
 _MEASURE_OTHERS = 20.0
+
+# Where the minute slides, a count goes up and down by one or two while it stays the same.
+_UNSTEADY = 2
 
 # A reset this large is a moment and not a number of seconds, or even a moment in milliseconds.
 _EPOCHS = 1e8
@@ -119,11 +122,14 @@ class _Observation:
     # How many of ours had left when it was known, and ended before it was taken.
     left_before_start: int
     ended_before: int
-    highest: int
-    left_before_highest: int
+    highest: int = field(init=False)
+    left_before_highest: int = field(init=False)
     places: set[int] = field(default_factory=set)
     # Answers that told no place; the server will have counted them too.
     silent: int = 0
+
+    def __post_init__(self) -> None:
+        self.highest, self.left_before_highest = self.start, self.left_before_start
 
 
 class _Others:
@@ -164,8 +170,7 @@ class _Others:
         """
         if not self._newest or self._clock() - self._learned_at >= WINDOW:
             return None
-        # All of ours that left before the one that was counted last are in the highest count.
-        return max(count for _, count in self._newest)
+        return self._highest_count()
 
     def exceed(self) -> None:
         """Do without the count until the next answer, because the limit is exceeded."""
@@ -206,12 +211,10 @@ class _Others:
             theirs = self._possibly_in(seen)
             pace = max(theirs * WINDOW, (theirs + 1) * WINDOW - reserve * seconds) / seconds
             answered = sent.in_minute() - sent.in_flight + 1
-            self._in_minute = max(count for _, count in self._newest) - answered
+            self._in_minute = self._highest_count() - answered
             self.at_most = min(self.at_most, max(pace, self._in_minute))
         if now - seen.started > _MEASURE_OTHERS:
-            self._observation = _Observation(
-                now, seen.highest, sent.left, sent.ended + 1, seen.highest, sent.left
-            )
+            self._observation = _Observation(now, seen.highest, sent.left, sent.ended + 1)
 
     def learn_nothing(self) -> None:
         """Take note of an answer that does not tell the count."""
@@ -233,6 +236,10 @@ class _Others:
             return math.inf
         return seen.started + 2 * watched
 
+    def _highest_count(self) -> int:
+        # All of ours that left before the one that was counted last are in the highest count.
+        return max(count for _, count in self._newest)
+
     def _surely_in(self, seen: _Observation) -> int:
         """Places in the count that are theirs, if each of ours since its start has one."""
         return seen.highest - seen.start - (self._sent.left - seen.ended_before)
@@ -247,9 +254,9 @@ class _Others:
         seen, counts = self._observation, [count]
         left = self._sent.left
         if seen is None or (
-            count < seen.highest - _LEAST_RESERVE and ticket.left_before >= seen.left_before_highest
+            count < seen.highest - _UNSTEADY and ticket.left_before >= seen.left_before_highest
         ):
-            seen = _Observation(self._clock(), count, left, ticket.ended_before, count, left)
+            seen = _Observation(self._clock(), count, left, ticket.ended_before)
             # With those that came while this one was on its way.
             counts = [count for _, count in self._newest]
         for place in counts:
@@ -348,13 +355,16 @@ class Budget:
             return self._sent.leave()
 
     @property
+    def _limit_in_force(self) -> int:
+        return self._limit or SMALLEST_LIMIT
+
+    @property
     def _share_of_limit(self) -> int:
-        return max(1, (self._limit or SMALLEST_LIMIT) * self._share // 100)
+        return max(1, self._limit_in_force * self._share // 100)
 
     @property
     def _reserve(self) -> int:
-        limit = self._limit or SMALLEST_LIMIT
-        return max(_LEAST_RESERVE, math.ceil(limit * _RESERVE_SHARE))
+        return max(_LEAST_RESERVE, math.ceil(self._limit_in_force * _RESERVE_SHARE))
 
     def _allowed(self, others: float) -> int:
         """Requests a minute that may leave if others use so many."""
@@ -362,7 +372,7 @@ class Budget:
             return self._share_of_limit
         # Requests that come by chance are more in one minute than in another, by their square root.
         most = math.ceil(others + math.sqrt(others)) + self._reserve
-        return min(self._share_of_limit, (self._limit or SMALLEST_LIMIT) - most)
+        return min(self._share_of_limit, self._limit_in_force - most)
 
     def _allowed_now(self) -> int:
         allowed = self._allowed(self._others.at_most)
@@ -379,9 +389,7 @@ class Budget:
     def _left_of_limit(self) -> float:
         """The requests that the organization has left at least, but for what others used since."""
         count = self._others.count
-        if count is None or self._limit is None:
-            return math.inf
-        return self._limit - count - self._sent.in_flight
+        return math.inf if count is None else self._limit_in_force - count - self._sent.in_flight
 
     def _wait(self) -> float:
         """Seconds until the next request may leave, as far as is known now."""
@@ -417,14 +425,13 @@ class Budget:
             self._waiting_since = now
         if wait > LONG_WAIT and now >= self._told_until:
             self._told_until = now + wait
-            own, limit = self._sent.in_minute(), self._limit or SMALLEST_LIMIT
             logger.info(
                 "Waiting %d s for the rate limit: %s.",
                 math.ceil(wait),
                 "Kustomer says that it is exceeded"
                 if now < self._paused_until
-                else f"{own} requests in the last minute are what this connector may use of the "
-                f"organization's {limit}",
+                else f"{self._sent.in_minute()} requests in the last minute are what this "
+                f"connector may use of the organization's {self._limit_in_force}",
             )
 
 

@@ -33,7 +33,6 @@ class Organization:
     """Counts everybody's requests in minutes of one kind.
 
     They slide, or slide by whole seconds, start now and then, or start with the first request
-
     after the last one.
     """
 
@@ -56,8 +55,8 @@ class Organization:
         }.get(self.window, 0)
         while counted and counted[0] <= started:
             counted.popleft()
-        if len(self.counted) < self.limit:
-            self.counted.append(now)
+        if len(counted) < self.limit:
+            counted.append(now)
         else:
             self.refused[whose] += 1
 
@@ -81,6 +80,11 @@ def budget(share: int, clock: Clock) -> Budget:
     it = Budget(share, clock)
     it._changed.wait = clock.wait  # type: ignore[method-assign, assignment]
     return it
+
+
+def answered(it: Budget, used: int, limit: int = 1000) -> None:
+    with it.request() as ticket:
+        it.learn(headers(limit, used), ticket)
 
 
 @dataclass(frozen=True)
@@ -204,15 +208,9 @@ def test_a_remaining_of_zero_on_a_good_answer_waits_and_goes_on() -> None:
     clock = Clock()
     it = budget(80, clock)
     for _ in range(3):
-        with it.request() as ticket:
-            it.learn({"x-ratelimit-limit": "300", "x-ratelimit-remaining": "0"}, ticket)
+        answered(it, 300, 300)
     assert 1010 < clock.now < 1200
     assert it.waited > 10
-
-
-def answered(it: Budget, used: int, limit: int = 1000) -> None:
-    with it.request() as ticket:
-        it.learn(headers(limit, used), ticket)
 
 
 def learned(clock: Clock, share: int, limit: int, used: int) -> Budget:
