@@ -1,0 +1,1 @@
+"""The network: requests to Kustomer and what comes back."""
