@@ -6,26 +6,37 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 
 .DEFAULT_GOAL := help
-.PHONY: help try test lint format bench docs dist clean
+.PHONY: help python try sql test lint format bench docs requirements dist clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-# Poetry only reads the lock; pip installs, so that a mirror in pip's configuration is honoured.
-$(TOOLS)/done: Makefile
+python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 15) else \
+	    "Python 3.10 to 3.14 is needed, $(PYTHON) is %d.%d: name another, as in PYTHON=python3.12." % v)'
+
+# Poetry only reads the lock; uv installs, from where pip's configuration says.
+$(TOOLS)/done: Makefile | python
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet "poetry==2.5.1" "poetry-plugin-export==1.10.1"
 	@touch $@
 
-$(VENV)/done: pyproject.toml poetry.lock $(TOOLS)/done
-	$(PYTHON) -m venv $(VENV)
-	$(TOOLS)/bin/poetry export --with dev,databases --output $(VENV)/requirements.txt
-	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement $(VENV)/requirements.txt
-	$(BIN)/pip install --quiet --no-deps --editable .
+# What `make try` needs, a third of all. It is exported once and committed, so that nobody who tries
+# the connector waits for Poetry.
+$(VENV)/try: pyproject.toml sandbox/requirements.txt sandbox/install.py | python
+	@$(PYTHON) -I sandbox/install.py $(VENV) sandbox/requirements.txt
 	@touch $@
 
-try: $(VENV)/done ## See what arrives: from the sandbox, or with secrets/config.json from your account
+$(VENV)/done: poetry.lock $(VENV)/try $(TOOLS)/done
+	$(TOOLS)/bin/poetry export --with try,dev,databases --output $(VENV)/requirements.txt
+	@$(PYTHON) -I sandbox/install.py $(VENV) $(VENV)/requirements.txt
+	@touch $@
+
+try: $(VENV)/try ## See what arrives: from the sandbox, or with secrets/config.json from your account
 	@$(BIN)/python -m sandbox.tour
+
+sql: $(VENV)/try ## Ask the database that `make try` left: type SQL, or make sql < docs/queries/05...sql
+	@$(BIN)/python -m sandbox.tour.sql
 
 test: $(VENV)/done ## Run every test: unit, integration, acceptance and container
 	$(BIN)/pytest --numprocesses 4 --dist loadgroup -rs
@@ -47,6 +58,9 @@ bench: $(VENV)/done ## Measure speed against the plain way and a raw loop
 
 docs: $(VENV)/done ## Write the generated tables of the documentation
 	$(BIN)/python -m docs.tables
+
+requirements: $(TOOLS)/done ## Write what `make try` installs, after a change of the lock
+	$(TOOLS)/bin/poetry export --with try --output sandbox/requirements.txt
 
 dist: $(TOOLS)/done ## Build the wheel and the sdist into dist
 	$(TOOLS)/bin/poetry build --clean --output dist

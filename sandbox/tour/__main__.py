@@ -1,0 +1,115 @@
+"""Read an account into a database, and answer a few questions from it: `make try`.
+
+Reads from a sandbox, or from your own account where its configuration is there.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from sandbox.tour.account import PROJECT, Account, open_account
+from sandbox.tour.answers import QUESTIONS, ask
+from sandbox.tour.connector import Connector, Stream, TourError
+from sandbox.tour.database import Database, Table
+from sandbox.tour.progress import Progress
+from sandbox.tour.reading import Reading
+from sandbox.tour.report import write_report
+from sandbox.tour.screen import Screen
+from sandbox.tour.survey import Survey, survey
+
+SECRETS = PROJECT / "secrets" / "config.json"
+TARGET = PROJECT / ".try"
+
+
+def main() -> int:
+    """Run the tour; returns 1 if something failed, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.tour", description=__doc__)
+    parser.add_argument("--config", type=Path, default=SECRETS, help="whose account to read")
+    parser.add_argument("--into", type=Path, default=TARGET, help="the folder to write into")
+    options = parser.parse_args()
+    # Customers' data is nobody else's.
+    os.umask(0o077)
+    options.into.mkdir(parents=True, exist_ok=True)
+    screen = Screen(Console(highlight=False))
+    try:
+        with open_account(options.config) as account:
+            return tour(screen, account, options.into)
+    except TourError as e:
+        screen.say(str(e), "red")
+        return 1
+    except KeyboardInterrupt:
+        screen.say("\nStopped.")
+        return 130
+
+
+def tour(screen: Screen, account: Account, folder: Path) -> int:
+    """Read what there is to read, and answer from it."""
+    began = time.monotonic()
+    connector = Connector(account.path, account.environment)
+    screen.whose(account)
+    unfinished, file = folder / "unfinished.json", folder / "kustomer.duckdb"
+    progress = Progress.load(unfinished, account.url) if file.exists() else None
+    found, streams = plan(screen, account, connector, known=progress.streams if progress else None)
+    if progress:
+        screen.say("\nThe last read was not finished: this goes on from there.")
+    else:
+        progress = Progress(account.url, streams)
+        for old in folder.glob("kustomer.duckdb*"):
+            old.unlink()
+
+    with Database(file) as database:
+        database.prepare(streams)
+        with screen.reading(account.path.name, found) as stored:
+            reading = Reading(database, progress, unfinished, stored)
+            reading.run(connector)
+        tables = database.tables()
+        answers = [ask(database.connection, question) for question in QUESTIONS]
+    records = sum(table.records for table in tables)
+    if connector.stopped:
+        screen.say(f"Stopped: {records:,} records are kept, the next `make try` reads the rest.")
+        return 130
+
+    screen.tables(tables)
+    for answer in answers:
+        screen.answer(answer)
+    failures = [*reading.failures, *_missing(account, tables)]
+    for failure in failures:
+        screen.say(failure, "red")
+    write_report(folder / "report.html", account, streams, tables, answers, connector.warnings)
+    screen.say(f"\n{records:,} records in {time.monotonic() - began:.1f} s.")
+    screen.files(folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder)
+    return 1 if failures else 0
+
+
+def plan(
+    screen: Screen, account: Account, connector: Connector, known: list[Stream] | None
+) -> tuple[Survey, list[Stream]]:
+    """Find out what can be read, and how long that takes; known streams are not discovered."""
+    # Most of a command's time is the import of the CDK, so two run at once.
+    with screen.command("check", account.path.name), ThreadPoolExecutor() as threads:
+        discovered = None if known else threads.submit(connector.discover)
+        connector.check()
+        found = survey(account)
+    screen.survey(account, found, connector.warnings)
+    if not discovered:
+        return found, known or []
+    streams = [stream for stream in discovered.result() if stream["name"] not in found.closed]
+    screen.discovered(account.path.name, streams)
+    return found, streams
+
+
+def _missing(account: Account, tables: Iterable[Table]) -> Iterator[str]:
+    for table in tables:
+        there = account.expected.get(table.name, table.records)
+        if table.records != there:
+            yield f"{table.name}: {there:,} records are in the sandbox, {table.records:,} came."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The connector as a process, one command at a time."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCRIPT = Path(sys.executable).with_name("source-kustomer")
+
+Message = dict[str, Any]
+Stream = dict[str, Any]
+
+
+class TourError(Exception):
+    """The tour cannot go on; the text says why."""
+
+
+@dataclass
+class Connector:
+    """Runs commands with one configuration, and keeps the warnings that they log."""
+
+    config: Path
+    environment: Mapping[str, str]
+    warnings: list[str] = field(default_factory=list)
+    stopped: bool = False
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def stop(self) -> None:
+        """End the command that runs, and what it yields."""
+        self.stopped = True
+        if self._process:
+            self._process.terminate()
+
+    def check(self) -> None:
+        """Raise `TourError` if the key does not work."""
+        for message in self._run("check"):
+            if message["type"] == "CONNECTION_STATUS":
+                status = message["connectionStatus"]
+                if status["status"] != "SUCCEEDED":
+                    raise TourError(status["message"])
+
+    def discover(self) -> list[Stream]:
+        """Return the streams of the catalog."""
+        catalogs = [m["catalog"] for m in self._run("discover") if m["type"] == "CATALOG"]
+        streams: list[Stream] = catalogs[0]["streams"]
+        return streams
+
+    def read(self, catalog: Path, state: Path) -> Iterator[Message]:
+        """Yield the messages of a read as they come."""
+        return self._run("read", "--catalog", catalog, "--state", state)
+
+    def _run(self, command: str, *options: str | Path) -> Iterator[Message]:
+        """Yield messages; raises `TourError` for a failure, which `read` has in its messages."""
+        error = ""
+        self._process = process = subprocess.Popen(
+            [SCRIPT, command, "--config", self.config, *options],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            # Out of reach of Ctrl-C, which reaches the tour: it ends a read in good order.
+            start_new_session=command == "read",
+        )
+        try:
+            for line in process.stdout or ():
+                # The last line of a process that was stopped need not be whole.
+                if self.stopped:
+                    break
+                message: Message = json.loads(line)
+                if message["type"] == "LOG" and message["log"]["level"] == "WARN":
+                    if message["log"]["message"] not in self.warnings:
+                        self.warnings.append(message["log"]["message"])
+                elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
+                    error = message["trace"]["error"]["message"]
+                yield message
+            process.wait()
+        finally:
+            process.terminate()
+            process.communicate()
+        if process.returncode and command != "read":
+            raise TourError(error or f"source-kustomer {command} ended with {process.returncode}.")

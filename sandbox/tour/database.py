@@ -1,0 +1,114 @@
+"""What arrived, as typed tables of a DuckDB file."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import orjson
+
+from sandbox.tour.connector import Stream
+
+# The column that Airbyte's destinations add: when a record was read.
+EXTRACTED_AT = "_airbyte_extracted_at"
+
+_TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table holds: records, how many of its columns have a value, and from when to when."""
+
+    name: str
+    records: int
+    columns: int
+    filled: int
+    first: datetime | None
+    last: datetime | None
+
+
+class Database:
+    """A DuckDB file with a table for each stream; a context manager that closes it."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.connection = duckdb.connect(path, read_only=read_only)
+        self.connection.execute("SET TimeZone = 'UTC'")
+        self._columns: dict[str, dict[str, str]] = {}
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.connection.close()
+
+    def prepare(self, streams: Iterable[Stream]) -> None:
+        """Make the tables that are not there yet, as discover declares them."""
+        for stream in streams:
+            columns = column_types(stream["json_schema"]["properties"])
+            self._columns[stream["name"]] = columns
+            declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
+            self.connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {quoted(stream['name'])} ({declared})"
+            )
+
+    def load(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Add records, each in place of one with the same id."""
+        # One line of JSON a record, and all that is typed happens in DuckDB: a fifth of the time
+        # of a statement with values. What does not fit its type becomes null.
+        lines = {record["id"]: orjson.dumps(record).decode() for record in records}
+        table = quoted(stream)
+        structure = json.dumps(self._columns[stream]).replace("'", "''")
+        delete = f"DELETE FROM {table} WHERE id IN (SELECT unnest(?::VARCHAR[]))"  # noqa: S608
+        insert = (
+            f"INSERT INTO {table} SELECT unnest(from_json(line, '{structure}')) "  # noqa: S608
+            "FROM (SELECT unnest(?::VARCHAR[]) AS line)"
+        )
+        self.connection.begin()
+        self.connection.execute(delete, [list(lines)])
+        self.connection.execute(insert, [list(lines.values())])
+        self.connection.commit()
+
+    def tables(self) -> list[Table]:
+        """Describe each table."""
+        return [self._table(name, list(columns)) for name, columns in self._columns.items()]
+
+    def _table(self, name: str, columns: list[str]) -> Table:
+        counts = ", ".join(f"count({quoted(column)})" for column in columns)
+        span = "min(createdAt), max(createdAt)" if "createdAt" in columns else "NULL, NULL"
+        query = f"SELECT count(*), {span}, {counts} FROM {quoted(name)}"  # noqa: S608
+        records, first, last, *filled = self.connection.execute(query).fetchall()[0]
+        return Table(name, records, len(columns), sum(map(bool, filled)), first, last)
+
+
+def column_types(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the columns of a JSON schema with their types in DuckDB."""
+    columns: dict[str, str] = {}
+    # Names that differ only in case are one for DuckDB.
+    taken = {EXTRACTED_AT}
+    for name, schema in properties.items():
+        if name.lower() not in taken:
+            taken.add(name.lower())
+            columns[name] = _type(schema)
+    return {**columns, EXTRACTED_AT: "TIMESTAMPTZ"}
+
+
+def quoted(name: str) -> str:
+    """Quote a name for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    named = schema["type"]
+    kinds = [kind for kind in ([named] if isinstance(named, str) else named) if kind != "null"]
+    if len(kinds) == 1 and schema.get("format") == "date-time":
+        return "TIMESTAMPTZ"
+    return _TYPES.get(kinds[0], "JSON") if len(kinds) == 1 else "JSON"

@@ -1,0 +1,68 @@
+"""How far a read has come, kept in a file until it is finished."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.tour.connector import Stream
+
+# What a state holds when its stream was read to the end.
+_COMPLETE = "__ab_full_refresh_sync_complete"
+
+
+@dataclass
+class Progress:
+    """The streams of a read of one account, and the last state of each."""
+
+    account: str
+    streams: list[Stream]
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path, account: str) -> "Progress | None":
+        """Return what an interrupted read of this account left."""
+        if not path.exists():
+            return None
+        progress = cls(**json.loads(path.read_text()))
+        return progress if progress.account == account else None
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self)))
+        part.replace(path)
+
+    def complete(self, stream: str) -> bool:
+        """Say whether a stream was read to its end."""
+        return bool(self.states.get(stream, {}).get(_COMPLETE))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all streams were."""
+        return all(self.complete(stream["name"]) for stream in self.streams)
+
+    @property
+    def catalog(self) -> dict[str, Any]:
+        """The catalog that `read` takes."""
+        return {
+            "streams": [
+                {
+                    "stream": stream,
+                    "sync_mode": "full_refresh",
+                    "destination_sync_mode": "overwrite",
+                }
+                for stream in self.streams
+            ]
+        }
+
+    @property
+    def state(self) -> list[dict[str, Any]]:
+        """The states that `read` takes."""
+        return [
+            {
+                "type": "STREAM",
+                "stream": {"stream_descriptor": {"name": name}, "stream_state": state},
+            }
+            for name, state in self.states.items()
+        ]

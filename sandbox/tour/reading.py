@@ -1,0 +1,81 @@
+"""Reads the streams into the database, and keeps how far it came."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from sandbox.tour.connector import Connector, Message
+from sandbox.tour.database import EXTRACTED_AT, Database
+from sandbox.tour.progress import Progress
+
+# Records are stored once there are so many: few large statements are quick.
+_BATCH = 2000
+
+Stored = Callable[[str, int], None]
+
+
+class Reading:
+    """Stores what one read brings; `failures` are its errors, in sentences."""
+
+    def __init__(self, database: Database, progress: Progress, file: Path, stored: Stored) -> None:
+        self._database, self._progress, self._file = database, progress, file
+        self._tell_stored = stored
+        self._stream, self._records = "", list[dict[str, Any]]()
+        self._states: dict[str, dict[str, Any]] = {}
+        self.failures: list[str] = []
+
+    def run(self, connector: Connector) -> None:
+        """Read what is left to read; Ctrl-C ends it after what has arrived is stored."""
+        catalog, state = (self._file.with_name(f"{name}.json") for name in ("catalog", "state"))
+        catalog.write_text(json.dumps(self._progress.catalog))
+        state.write_text(json.dumps(self._progress.state))
+        self._progress.save(self._file)
+        with _stopped_by_ctrl_c(connector):
+            for message in connector.read(catalog, state):
+                self._take(message)
+            self._store()
+        state.unlink()
+        if self._progress.finished:
+            self._file.unlink()
+
+    def _take(self, message: Message) -> None:
+        if message["type"] == "RECORD":
+            record = message["record"]
+            # Streams come one after another.
+            if record["stream"] != self._stream:
+                self._store()
+                self._stream = record["stream"]
+            moment = datetime.fromtimestamp(record["emitted_at"] / 1000, timezone.utc).isoformat()
+            self._records.append({**record["data"], EXTRACTED_AT: moment})
+        elif message["type"] == "STATE":
+            state = message["state"]["stream"]
+            self._states[state["stream_descriptor"]["name"]] = state["stream_state"]
+            if len(self._records) >= _BATCH:
+                self._store()
+        elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
+            error = message["trace"]["error"]
+            # The last error sums up those of the streams.
+            if error.get("stream_descriptor") or not self.failures:
+                self.failures.append(error["message"])
+
+    def _store(self) -> None:
+        """Store records first, and then the state that says that they need not be read again."""
+        if self._records:
+            self._database.load(self._stream, self._records)
+            self._tell_stored(self._stream, len(self._records))
+            self._records = []
+        self._progress.states |= self._states
+        self._progress.save(self._file)
+
+
+@contextmanager
+def _stopped_by_ctrl_c(connector: Connector) -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, lambda *_: connector.stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
