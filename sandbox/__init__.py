@@ -1,6 +1,18 @@
 """A Kustomer to try and test against."""
 
 from sandbox.data import LISTS
-from sandbox.server import EVERY_ROLE, ROLES, Key, Reply, Request, Sandbox
+from sandbox.messages import EVERY_ROLE, ROLES, Key, Reply, Request
+from sandbox.server import Sandbox
+from sandbox.switches import SWITCHES, Switches
 
-__all__ = ["EVERY_ROLE", "LISTS", "ROLES", "Key", "Reply", "Request", "Sandbox"]
+__all__ = [
+    "EVERY_ROLE",
+    "LISTS",
+    "ROLES",
+    "SWITCHES",
+    "Key",
+    "Reply",
+    "Request",
+    "Sandbox",
+    "Switches",
+]

@@ -6,27 +6,43 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from sandbox.data import LISTS
 from sandbox.server import Sandbox
+from sandbox.switches import SWITCHES, Value, parse, spelled
 
 
 def main() -> int:
     """Serve, say where, and stop on Ctrl-C or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description=__doc__,
+        epilog="Switches, the default first: "
+        + "; ".join(f"{name}={'|'.join(map(spelled, SWITCHES[name]))}" for name in SWITCHES),
+    )
     for name in LISTS:
         parser.add_argument(f"--{name}", type=int, metavar="N", default=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds an answer")
     parser.add_argument("--limit", type=int, default=1000, help="requests a minute")
+    parser.add_argument(
+        "--switch",
+        type=_switch,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="behave in another way where the documentation is silent; repeatable",
+    )
     parser.add_argument("--ready-file", type=Path, help="write address, key and counts here")
     options = vars(parser.parse_args())
     ready_file: Path | None = options.pop("ready_file")
+    switches: dict[str, Any] = dict(options.pop("switch"))
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        sandbox = Sandbox(**options)
+        sandbox = Sandbox(**options, **switches)
     except OSError as e:
         sys.stderr.write(f"Port {options['port']} cannot be used ({e.strerror}): name another.\n")
         return 1
@@ -41,6 +57,13 @@ def main() -> int:
             unfinished.replace(ready_file)
         stopped.wait()
     return 0
+
+
+def _switch(argument: str) -> tuple[str, Value]:
+    try:
+        return parse(argument)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 if __name__ == "__main__":
