@@ -27,6 +27,11 @@ _ENTER_ORGANIZATION = (
 _ENTER_KEY = "Copy the whole key once more from Settings > Security > API Keys."
 
 
+# Kustomer's keys have hundreds of characters. Every word of a log that holds the key is masked, and
+# a shorter one would be found in all kinds of words.
+_SHORTEST_KEY = 8
+
+
 class InvalidConfigError(ValueError):
     """The configuration cannot be used; the text says what to enter, and never holds the key."""
 
@@ -57,7 +62,11 @@ class Config:
 
 def organization_name(entered: object) -> str:
     """Find the organization's name in whatever was pasted; raises `InvalidConfigError`."""
-    if entered is None or (isinstance(entered, str) and not entered.strip()):
+    if entered is None:
+        raise InvalidConfigError(
+            f"The organization name (org_name) is missing. {_ENTER_ORGANIZATION}"
+        )
+    if isinstance(entered, str) and not entered.strip():
         raise InvalidConfigError(f"The organization name is empty. {_ENTER_ORGANIZATION}")
     if not isinstance(entered, str):
         raise InvalidConfigError(f"The organization name is not text. {_ENTER_ORGANIZATION}")
@@ -103,7 +112,9 @@ def _quoted(entered: str) -> str:
 
 
 def _api_key(entered: object) -> str:
-    if entered is None or (isinstance(entered, str) and not entered.strip()):
+    if entered is None:
+        raise InvalidConfigError(f"The API key (api_key) is missing. {_ENTER_KEY}")
+    if isinstance(entered, str) and not entered.strip():
         raise InvalidConfigError(f"The API key is empty. {_ENTER_KEY}")
     if not isinstance(entered, str):
         raise InvalidConfigError(f"The API key is not text. {_ENTER_KEY}")
@@ -116,6 +127,8 @@ def _api_key(entered: object) -> str:
         raise InvalidConfigError(
             f"The API key contains a blank, a line break or a control character. {_ENTER_KEY}"
         )
+    if len(key) < _SHORTEST_KEY:
+        raise InvalidConfigError(f"The API key is too short to be one. {_ENTER_KEY}")
     return key
 
 
@@ -144,14 +157,15 @@ def _base_url(organization: str, operators: str) -> str:
     except ValueError:
         raise wrong from None
     plain = not (address.query or address.fragment or "@" in address.netloc)
-    allowed = address.scheme == "https" or (address.scheme == "http" and _is_loopback(address))
+    allowed = address.scheme == "https" or (address.scheme == "http" and is_loopback(address))
     if not (address.hostname and plain and allowed) or port == 0:
         raise wrong
     path = address.path.rstrip("/").removesuffix("/v1")
     return f"{address.scheme}://{address.netloc}{path}/v1/"
 
 
-def _is_loopback(address: SplitResult) -> bool:
+def is_loopback(address: SplitResult) -> bool:
+    """Whether an address is this machine's own."""
     host = address.hostname or ""
     if host == "localhost":
         return True

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timezone
 from typing import Any
 
 from ciso8601 import parse_rfc3339
@@ -26,28 +27,51 @@ _MEMBERS: Mapping[str, type] = {
 # Databases keep whole numbers in 64 bits.
 _LARGEST_INTEGER = 2**63 - 1
 
+# What NUMERIC(38, 9) holds, in which databases keep all other numbers.
+_LARGEST_NUMBER = 1e29
+
 _NUMERAL = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
-_ITSELF = re.compile(r"/v1/[^/?#]+/([^/?#]+)")
+_DECIMAL = re.compile(r"-?[0-9]{1,29}(\.[0-9]{1,40})?", re.ASCII)
+_ITSELF = re.compile(r"(?:https?://[^/?#]+)?/v1/[^/?#]+/([^/?#]+)")
+
+# PostgreSQL takes it in no text.
+_NUL = "\0"
 
 
 def text(value: Value) -> str | None:
-    """Return text as it is, a number or a boolean as text, None for all else."""
+    """Return text without U+0000, a number or a boolean as text, None for all else."""
     if isinstance(value, str):
-        return value
+        return value.replace(_NUL, "")
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else None
 
 
 def date_time(value: Value) -> str | None:
-    """Return an RFC 3339 date-time as it is, None for all else."""
+    """Return an RFC 3339 date-time in UTC, ending in `Z`; None for all else."""
     try:
-        parse_rfc3339(value)
+        moment = parse_rfc3339(value)
     except (TypeError, ValueError):
         return None
+    text: str = value
+    if text[10] == "T" and text[-1] == "Z":
+        return text
     # The library also takes a space here, and dates by the number of their day.
-    return value if value[10] in "Tt" else None
+    if text[10] not in "Tt":
+        return None
+    try:
+        moment = moment.astimezone(timezone.utc)
+    except OverflowError:
+        return None
+    return moment.isoformat(timespec=_precision(text)).replace("+00:00", "Z")
+
+
+def _precision(date_time: str) -> str:
+    """Return how precise a date-time is, in the word of `datetime.isoformat`."""
+    fraction = re.search(r"\.([0-9]+)", date_time)
+    if fraction is None:
+        return "seconds"
+    return "milliseconds" if len(fraction[1]) <= len("123") else "microseconds"
 
 
 def integer(value: Value) -> int | None:
@@ -61,12 +85,12 @@ def integer(value: Value) -> int | None:
 
 
 def number(value: Value) -> float | int | None:
-    """Return a number, also from text; None for all else."""
+    """Return a number that NUMERIC(38, 9) holds, also from text; None for all else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        return float(value)
-    return value if isinstance(value, int | float) else None
+        value = float(value)
+    return value if isinstance(value, int | float) and abs(value) < _LARGEST_NUMBER else None
 
 
 def boolean(value: Value) -> bool | None:
@@ -109,8 +133,8 @@ _BY_TYPE: Mapping[str, Convert] = {
 }
 
 
-# What already is of its column's type, as most values are.
-_EXACT: Mapping[Convert | None, type] = {text: str, number: float, boolean: bool, json_object: dict}
+# What already fits its column if it is of this type, as most values are; text is looked at too.
+_EXACT: Mapping[Convert | None, type] = {text: str, boolean: bool, json_object: dict}
 
 
 def conversion(column: Value) -> Convert:
@@ -146,7 +170,7 @@ class Flattener:
 
     def __call__(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """Return the flat record; what has no column, or does not fit it, is kept aside."""
-        identifier, kind = str(resource["id"]), text(resource.get("type"))
+        identifier, kind = text(resource["id"]), text(resource.get("type"))
         record: dict[str, Any] = {"id": identifier, "type": kind}
         attributes, relationships = resource.get("attributes"), resource.get("relationships")
         if isinstance(attributes, dict):
@@ -194,7 +218,8 @@ class _Columns:
                 aside[name] = value
                 continue
             column, exact, convert = found
-            if type(value) is exact or value is None:
+            fits = type(value) is exact and not (exact is str and _NUL in str(value))
+            if fits or value is None:
                 record[column] = value
             else:
                 fitting = record[column] = convert(value)

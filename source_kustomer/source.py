@@ -2,40 +2,74 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airbyte_cdk.models import FailureType
+from airbyte_cdk.models import (
+    AirbyteCatalog,
+    AirbyteMessage,
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    FailureType,
+)
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from typing_extensions import override
 
-from source_kustomer.access import check_access
-from source_kustomer.client import Client
+from source_kustomer.api import background
+from source_kustomer.api.client import Client
+from source_kustomer.api.probe import Probe
+from source_kustomer.check import check_access
 from source_kustomer.config import Config, InvalidConfigError
-from source_kustomer.streams import STREAMS, KustomerStream
+from source_kustomer.stream import KustomerStream
+from source_kustomer.streams import STREAMS
+from source_kustomer.timing import DEFAULT_TIMING, Timing
 
 
 class SourceKustomer(AbstractSource):
     """Reads customers, conversations, users, teams, tags and brands from Kustomer."""
 
+    def __init__(self, timing: Timing = DEFAULT_TIMING) -> None:
+        super().__init__()
+        self._timing = timing
+
     @override
     def check_connection(
         self, logger: logging.Logger, config: Mapping[str, Any]
     ) -> tuple[bool, Any | None]:
-        client = Client(parsed(config))
+        client = Client(parsed(config), timing=self._timing)
         check_access(client, _streams(client))
         return True, None
 
     @override
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        return [*_streams(Client(parsed(config)))]
+        return [*_streams(Client(parsed(config), timing=self._timing))]
 
-    @property
     @override
-    def raise_exception_on_missing_stream(self) -> bool:
-        return True
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+        # Each asks for its custom attributes: all at once, because a person waits.
+        streams = [background.start(each.as_airbyte_stream) for each in self.streams(config)]
+        return AirbyteCatalog(streams=[each.result() for each in streams])
+
+    @override
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        names = {each.stream.name for each in catalog.streams}
+        known = [each.name for each in self.streams(config)]
+        if unknown := sorted(names.difference(known)):
+            raise AirbyteTracedException(
+                internal_message="unknown_stream",
+                message=f"The catalog names {', '.join(map(repr, unknown))}, which this connector "
+                f"does not have: refresh the schema, or choose among {', '.join(known)}.",
+                failure_type=FailureType.config_error,
+            )
+        yield from super().read(logger, config, catalog, state)
 
     @override
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
@@ -44,7 +78,8 @@ class SourceKustomer(AbstractSource):
 
 
 def _streams(client: Client) -> list[KustomerStream]:
-    return [stream(client) for stream in STREAMS]
+    probe = Probe(client)
+    return [stream(client, probe) for stream in STREAMS]
 
 
 def parsed(config: Mapping[str, Any]) -> Config:

@@ -1,9 +1,9 @@
-"""The organization's requests a minute, which others use too, and our share of them.
+"""When the next request may leave: the organization's requests a minute, and our share of them.
 
-1. Never more than the share of the limit is ours in any minute; a request counts from when it leaves
-   until a minute after it ended.
-2. Others use `limit - remaining - own`: the highest of 75 s counts, and in the first minute also its
-   growth, as if that went on.
+1. Never more than the share of the limit is ours in any minute; a request counts from when it
+   leaves until a minute after it ended.
+2. Others use `limit - remaining - own`: the highest of the last 75 s counts, and in the first
+   minute also its growth, as if that went on.
 3. Requests leave evenly, at the smaller of the share and what others leave free, less 5 %.
 4. Where the limit is almost used up, or that pace is slower still, single requests look for room:
    more seldom after one that finds less, more often after one that finds as much.
@@ -18,54 +18,85 @@ from collections.abc import Callable
 
 from source_kustomer.api.headers import RateHeaders
 
-# Kustomer counts requests over 60 s; the smallest plan's limit holds until a response names one.
+# Kustomer counts requests over 60 s.
 WINDOW = 60.0
+
+# The smallest plan's limit holds until a response names the organization's own.
 SMALLEST_LIMIT = 300
 
-_RESERVE = 0.05  # of the limit stays free, because others' use is an estimate.
-_TIGHT = 0.03  # of the limit is almost nothing: less than a pace's delay can mistake.
-# In windows: a fixed one shows all of others' use at its end only, so it is remembered for longer.
-_MEMORY = 1.25
-_WATCH = 1 / 20  # Growth over less than 3 s is chance.
-_BURST, _QUIET_BURST = 1 / 30, 1 / 3  # May leave at once: 2 s' worth, 20 s' while nobody is seen.
-_FIRST_LOOK, _LONGEST_LOOK = 1 / 40, 1 / 3  # 1.5 s are bearable; 20 s see soon that others stop.
-_MORE_SELDOM, _MORE_OFTEN = 2.0, 0.7
-# Seconds: a named wait below is a reset rounded to whole seconds, and names none.
+# What stays free of the limit, because others' use is an estimate, and what is almost nothing of
+# it. More makes looks of what is the even pace, less lets Poisson arrivals exceed the limit.
+_RESERVE = 0.05
+_ALMOST_NOTHING = 0.03
+
+# All below are parts of the window. A fixed window shows at its end only what others use.
+_MEMORY = 75 / 60
+
+# In less time, one request of another's looks like many a minute.
+_WATCH = 3 / 60
+
+# So long a part of the even pace may be made up for at once; at first, while nobody else is seen,
+# so much that a short stream does not wait.
+_BURST = 2 / 60
+_FIRST_BURST = 20 / 60
+
+# The wait for a look: at first a moment; the longest sees within seconds that others stop; the
+# shortest is the pace of the smallest limit.
+_FIRST_LOOK = 1.5 / 60
+_LONGEST_LOOK = 20 / 60
+_SHORTEST_LOOK = 1 / SMALLEST_LIMIT
+_MORE_SELDOM = 2.0
+_MORE_OFTEN = 0.7
+
+# In seconds. A reset less than this ahead was rounded to whole seconds, and names no wait.
 _SHORTEST_PAUSE = 1.0
-_LEAST_WAIT = 0.001  # Rounding must not let a request leave while another is still counted.
+
+# In seconds. Rounding must not let a request leave while another is still counted.
+_MOMENT = 0.001
 
 
 class Pace:
-    """When the next request may leave: the rule alone, for one thread that tells it the time."""
+    """The rule alone, for one thread, which says what time it is."""
 
     def __init__(
         self, share: int, window: float = WINDOW, jitter: Callable[[], float] = random.random
     ) -> None:
-        self._share, self._window, self._jitter = share, window, jitter
+        self._share = share
+        self._window = window
+        self._jitter = jitter
         self.limit = SMALLEST_LIMIT
         self.pause_ends = -math.inf
-        self._in_flight, self._ended = 0, deque[float]()
+        self._is_refused = False
+        self._in_flight = 0
+        self._left_at = -math.inf
+        self._ended = deque[float]()
+        self._credit = _FIRST_BURST * window
+        self._remaining = math.inf
+        self._observed_at = self._watched_since = -math.inf
+        self._others_at_first = 0.0
         self._others = deque[tuple[float, float]]()
-        self._remaining, self._observed_at = math.inf, -math.inf
-        self._watched_since, self._others_before = -math.inf, 0.0
-        self._credit, self._credited_at = math.inf, 0.0
-        self._left_at = self._look_at = -math.inf
         self._look = _FIRST_LOOK * window
-        self._refused = False
+        self._adapted_to = -math.inf
 
     @property
     def share(self) -> int:
-        """Our requests a window."""
+        """Our requests a window at most."""
         return max(1, self.limit * self._share // 100)
 
+    def own(self, now: float) -> int:
+        """Our requests in this window."""
+        while self._ended and self._ended[0] <= now - self._window:
+            self._ended.popleft()
+        return self._in_flight + len(self._ended)
+
     def others(self, now: float) -> float:
-        """Others' requests a window, as far as they were seen."""
+        """Others' requests a window, as far as they are seen."""
         while self._others and self._others[0][0] <= now - _MEMORY * self._window:
             self._others.popleft()
         return self._others[0][1] if self._others else 0.0
 
     def rate(self, now: float) -> float:
-        """Our requests a window that the share and others leave free."""
+        """Requests a window that may leave evenly."""
         return max(0.0, min(self.share, self.limit * (1 - _RESERVE) - self.others(now)))
 
     def delay(self, now: float) -> float:
@@ -74,70 +105,75 @@ class Pace:
             return self.pause_ends - now
         if self.own(now) >= self.share:
             first = self._ended[0] if self._ended else now
-            return max(_LEAST_WAIT, first + self._window - now)
-        if self.is_looking(now):
-            return self._look_at - now
-        return (1 - self._refilled(now)) * self._window / self.rate(now)
+            return max(_MOMENT, first + self._window - now)
+        if not self._only_looks(now):
+            return self._interval(now) - self._saved(now)
+        return 0.0 if self._left_at < self.pause_ends else self._left_at + self._look - now
 
     def leave(self, now: float) -> None:
         """Count a request that leaves."""
-        self._credit, self._credited_at = max(0.0, self._refilled(now) - 1), now
-        self._left_at, self._look_at = now, now + self._look
+        self._credit = max(0.0, self._saved(now) - self._interval(now))
+        self._left_at = now
         self._in_flight += 1
         self._remaining -= 1
 
     def end(self, now: float) -> None:
-        """Count a request as ended, with a response or without."""
+        """Count a request that ended, with a response or without."""
         self._in_flight -= 1
         self._ended.append(now)
 
     def observe(self, headers: RateHeaders, now: float, *, exceeded: bool = False) -> None:
         """Learn from a response whose request has not ended."""
         self.limit = headers.limit or self.limit
-        first, longest = _FIRST_LOOK * self._window, _LONGEST_LOOK * self._window
         if exceeded:
-            self._look = min(longest, max(first, self._look * _MORE_SELDOM))
-            wait, self._refused = headers.wait or 0.0, True
-            pause = wait + self._jitter() if wait >= _SHORTEST_PAUSE else self._look
-            self.pause_ends = self._look_at = max(self.pause_ends, now + pause)
+            self._pause(headers.wait or 0.0, now)
             return
-        if now >= self.pause_ends:
-            self._refused = False
+        self._is_refused = self._is_refused and now < self.pause_ends
         if headers.remaining is None:
             return
-        is_less = headers.remaining - self._in_flight < self._remaining
+        found_less = headers.remaining - self._in_flight < self._remaining
         self._remaining = headers.remaining - (self._in_flight - 1)
-        self._see_others(self.limit - headers.remaining - self.own(now), now)
+        self._see_others(max(0.0, self.limit - headers.remaining - self.own(now)), now)
         self._observed_at = now
-        if self.is_looking(now):
-            self._look = min(longest, self._look * (_MORE_SELDOM if is_less else _MORE_OFTEN))
-            self._look_at = self._left_at + self._look
+        if not self._only_looks(now):
+            self._look = _FIRST_LOOK * self._window
+        elif self._adapted_to < self._left_at:
+            # Of several in flight, those that left before this adaptation do not repeat it.
+            self._adapted_to = self._left_at
+            look = self._look * (_MORE_SELDOM if found_less else _MORE_OFTEN)
+            self._look = min(max(look, _SHORTEST_LOOK * self._window), _LONGEST_LOOK * self._window)
+
+    def _pause(self, seconds: float, now: float) -> None:
+        self._is_refused = True
+        if seconds >= _SHORTEST_PAUSE:
+            seconds += self._jitter()
         else:
-            self._look = first
+            longer = max(_MORE_SELDOM * self._look, _FIRST_LOOK * self._window)
+            self._look = seconds = min(longer, _LONGEST_LOOK * self._window)
+        self.pause_ends = max(self.pause_ends, now + seconds)
 
     def _see_others(self, others: float, now: float) -> None:
         if now - self._observed_at > self._window:
-            self._watched_since, self._others_before = now, others
+            self._watched_since, self._others_at_first = now, others
         watched = (now - self._watched_since) / self._window
         if _WATCH <= watched <= 1:
-            others = max(others, (others - self._others_before) / watched)
+            others = max(others, (others - self._others_at_first) / watched)
+        # What is no higher than a newer one never counts again.
         while self._others and self._others[-1][1] <= others:
             self._others.pop()
-        self._others.append((now, max(0.0, others)))
+        self._others.append((now, others))
 
-    def own(self, now: float) -> int:
-        while self._ended and self._ended[0] <= now - self._window:
-            self._ended.popleft()
-        return self._in_flight + len(self._ended)
-
-    def is_looking(self, now: float) -> bool:
-        is_tight = self._remaining <= _TIGHT * self.limit
+    def _only_looks(self, now: float) -> bool:
         is_known = now < self._observed_at + self._window
+        is_used_up = is_known and self._remaining <= _ALMOST_NOTHING * self.limit
         is_slow = self.rate(now) * self._look < self._window
-        return self._refused or (is_tight and is_known) or is_slow
+        return self._is_refused or is_used_up or is_slow
 
-    def _refilled(self, now: float) -> float:
-        """Requests that may leave at once."""
-        gained = (now - self._credited_at) * self.rate(now) / self._window
-        burst = self.rate(now) * (_BURST if self.others(now) else _QUIET_BURST)
-        return min(max(1.0, burst), self._credit + gained)
+    def _interval(self, now: float) -> float:
+        return self._window / max(1.0, self.rate(now))
+
+    def _saved(self, now: float) -> float:
+        """Seconds of the even pace in which nothing left, as far as they are made up for."""
+        first_burst = 0.0 if self.others(now) else self._credit
+        most = max(_BURST * self._window, first_burst + self._interval(now))
+        return min(self._credit + now - self._left_at, most)

@@ -1,0 +1,67 @@
+"""Bytes to JSON: strictly where that succeeds, leniently where it does not."""
+
+import json
+import logging
+import math
+import re
+from typing import Any
+
+import orjson
+
+# Digits of a number that 64 bits or a float always hold.
+_EXACT_DIGITS = 17
+_LARGEST_INTEGER = 2**63 - 1
+
+# orjson turns longer whole numbers into floats, which lose digits. Finding a run of digits this
+# way takes a third of the time of an expression.
+_DIGITS_AS_ZEROS = bytes(ord("0") if c in b"0123456789" else 0 for c in range(256))
+_LONG_RUN = b"0" * 19
+_LONG_NUMBER = re.compile(rb"[:,\[]\s*-?[0-9.]{19}")
+
+logger = logging.getLogger("airbyte.source_kustomer")
+
+
+def decode(body: bytes) -> Any:
+    """Parse JSON; raises `ValueError`.
+
+    A number that neither 64 bits nor a float hold with all its digits is returned as text.
+    """
+    if _LONG_RUN in body.translate(_DIGITS_AS_ZEROS) and _LONG_NUMBER.search(body):
+        return _lenient(body)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # Valid to most servers but not to orjson: a text that was cut in the middle of an emoji, a
+        # number that no float holds, control characters in text.
+        return _lenient(body)
+
+
+def _lenient(body: bytes) -> Any:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = body.decode(errors="replace")
+        logger.warning(
+            "A response holds bytes that are not UTF-8; each is replaced by the character U+FFFD."
+        )
+    try:
+        document = json.loads(
+            text, strict=False, parse_int=_whole, parse_float=_decimal, parse_constant=str
+        )
+        # Half of a surrogate pair cannot be written as UTF-8.
+        return orjson.loads(json.dumps(document, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError as e:
+        raise ValueError("nested too deeply") from e
+
+
+def _whole(digits: str) -> int | str:
+    # Python converts no number of more than 4,300 digits.
+    if len(digits) > len(str(-_LARGEST_INTEGER)) or abs(int(digits)) > _LARGEST_INTEGER:
+        return digits
+    return int(digits)
+
+
+def _decimal(number: str) -> float | str:
+    value, mantissa = float(number), re.split("[eE]", number)[0]
+    is_exact = sum(map(str.isdigit, mantissa)) <= _EXACT_DIGITS and math.isfinite(value)
+    return value if is_exact else number

@@ -1,0 +1,244 @@
+"""One request leaves, one whole response comes back, within its timeouts and below a size."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from http.client import HTTPException
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, select_proxy
+from typing_extensions import override
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from source_kustomer.config import Config, is_loopback
+from source_kustomer.errors import Fault
+from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
+
+_DISTRIBUTION = "airbyte-source-kustomer"
+
+# Statuses from here on are errors.
+_BAD_REQUEST = 400
+
+# A hundred records of the largest known size are far below; beyond, memory is at risk.
+LARGEST_BODY = 256 * 1024 * 1024
+
+# Only the beginning of an error's body is looked at.
+_LONGEST_ERROR = 64 * 1024
+
+# Read in pieces no larger than what a socket holds, because memory is set aside for all of one.
+_CHUNK = 64 * 1024
+
+# In the order in which they apply.
+_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True)
+class Response:
+    """A whole response; `headers` are by lower-case name, the times are of a monotonic clock."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    sent_at: float
+    received_at: float
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status is a client's or a server's error."""
+        return self.status >= _BAD_REQUEST
+
+
+class Transport(Protocol):
+    """What sends a request and returns its response, whatever its status."""
+
+    def get(self, url: str, largest_body: int = LARGEST_BODY) -> Response: ...
+
+
+class HttpTransport:
+    """Sends requests with the organization's key over a pool of connections."""
+
+    def __init__(
+        self, config: Config, timing: Timing = DEFAULT_TIMING, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._config = config
+        self._timing = timing
+        self._clock = clock
+        self._adapter = _Adapter(pool_maxsize=32)
+
+    def get(self, url: str, largest_body: int = LARGEST_BODY) -> Response:
+        """Send a GET request and read the whole response, whatever its status.
+
+        Raises what requests, urllib3 and sockets raise, and `Fault` for a setting that cannot be
+        used or a body that is too large.
+        """
+        request = self._request.copy()
+        request.prepare_url(url, None)
+        timeout = (self._timing.connect, self._timing.silence)
+        sent_at = self._clock.monotonic()
+        with _deadline(self._timing.response):
+            answer = self._adapter.send(request, timeout=timeout, stream=True, **self._settings)
+            with answer:
+                body = _body(answer, largest_body)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status_code, headers, body, sent_at, self._clock.monotonic())
+
+    @cached_property
+    def _request(self) -> requests.PreparedRequest:
+        # What all requests have in common; preparing one takes requests half a millisecond.
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "Authorization": f"Bearer {self._config.api_key}",
+            "User-Agent": f"{_DISTRIBUTION}/{_version()}",
+        }
+        return requests.Request("GET", self._config.base_url, headers=headers).prepare()
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        """Proxies and certificates, as the environment names them; raises `Fault`."""
+        url = self._config.base_url
+        # A key in plain text never leaves the machine.
+        proxies = {} if is_loopback(urlsplit(url)) else get_environ_proxies(url)
+        _check_proxy(select_proxy(url, proxies))
+        return {"proxies": proxies, "verify": _certificates(os.environ)}
+
+
+def _body(answer: requests.Response, largest: int) -> bytes:
+    """Read a body; of an error, whose headers and status say what to do, what can be read."""
+    body, is_error = bytearray(), answer.status_code >= _BAD_REQUEST
+    try:
+        while chunk := answer.raw.read1(_CHUNK, decode_content=True):
+            body += chunk
+            if is_error and len(body) > _LONGEST_ERROR:
+                break
+            if len(body) > largest:
+                raise Fault("large_body", megabytes=largest // 2**20)
+    except (OSError, HTTPError, HTTPException):
+        if not is_error:
+            raise
+    return bytes(body)
+
+
+def _check_proxy(proxy: str | None) -> None:
+    if proxy is None:
+        return
+    try:
+        address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        usable = address.scheme in {"http", "https"} and address.hostname and address.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        fault = "name a proxy that is not an http or https address"
+        raise Fault("local_setting", setting="HTTPS_PROXY, HTTP_PROXY or ALL_PROXY", fault=fault)
+
+
+def _certificates(environment: Mapping[str, str]) -> str | bool:
+    for variable in _BUNDLE_VARIABLES:
+        path = environment.get(variable)
+        if path:
+            if not os.access(path, os.R_OK):
+                fault = "names certificates that are not there or may not be read"
+                raise Fault("local_setting", setting=variable, fault=fault)
+            return path
+    return True
+
+
+def _version() -> str:
+    try:
+        return version(_DISTRIBUTION)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class _Current(threading.local):
+    """The connections that this thread uses, while its response has a deadline."""
+
+    connections: set[HTTPConnection] | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Close the connections that this thread uses when the time is over.
+
+    The timeouts of a socket begin anew with every byte, so that headers that trickle never end.
+    """
+    connections = _current.connections = set()
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        for connection in [*connections]:
+            if connection.sock is not None:
+                with suppress(OSError):
+                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        _current.connections = None
+        # Also instead of the end that a body without a length then seems to have.
+        if expired.is_set():
+            raise requests.exceptions.ReadTimeout("the whole response took too long")
+
+
+class _Connection(HTTPConnection):
+    @override
+    def connect(self) -> None:
+        self._watch()
+        super().connect()
+
+    @override
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._watch()
+        super().request(*args, **kwargs)
+
+    def _watch(self) -> None:
+        if _current.connections is not None:
+            _current.connections.add(self)
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS: Mapping[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections that a deadline can close."""
+
+    @override
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    @override
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

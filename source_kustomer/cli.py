@@ -1,0 +1,68 @@
+"""The command line: the four commands of the Airbyte protocol, and their help."""
+
+import argparse
+from importlib.metadata import PackageNotFoundError, version
+
+_EXAMPLES = """
+examples:
+  source-kustomer spec
+      print what the configuration consists of
+  source-kustomer check --config config.json
+      say whether the key works, and what it may not read
+  source-kustomer discover --config config.json
+      print the six streams with their columns
+  source-kustomer read --config config.json --catalog catalog.json > messages.jsonl
+      print the records of the streams that the catalog names
+
+config.json holds {"org_name": "acme", "api_key": "..."}: acme for
+https://acme.kustomerapp.com, and a key from Settings > Security > API Keys.
+"""
+
+_FILES = {
+    "config": "the JSON file with org_name and api_key",
+    "catalog": "the JSON file with the streams to read, a configured Airbyte catalog",
+    "state": "the JSON file with the states from which to read on",
+}
+
+_COMMANDS = {
+    "spec": ("print what the configuration consists of", ()),
+    "check": ("say whether the key works, and what it may not read", ("config",)),
+    "discover": ("print the six streams with their columns", ("config",)),
+    "read": ("print records and states as messages", ("config", "catalog", "state")),
+}
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line; exits after printing help or the version, or what is wrong.
+
+    The result has `command`, `debug`, and the files of the command.
+    """
+    parser = argparse.ArgumentParser(
+        "source-kustomer",
+        description="Reads customers, conversations, users, teams, tags and brands from Kustomer, "
+        "as messages of the Airbyte protocol on stdout.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"source-kustomer {_version()}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    for name, (does, files) in _COMMANDS.items():
+        command = commands.add_parser(name, help=does, description=f"{does.capitalize()}.")
+        for option in files:
+            command.add_argument(
+                f"--{option}", metavar="FILE", required=option != "state", help=_FILES[option]
+            )
+        command.add_argument("--debug", action="store_true", help="log more")
+    parsed = parser.parse_args(arguments)
+    if parsed.command is None:
+        parser.print_help()
+        parser.exit()
+    return parsed
+
+
+def _version() -> str:
+    try:
+        return version("airbyte-source-kustomer")
+    except PackageNotFoundError:
+        return "(version unknown: not installed)"

@@ -1,0 +1,58 @@
+"""The failure that ends a stream or a check, and what of the server's words it may quote."""
+
+import re
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_kustomer.errors.cause import Cause
+from source_kustomer.errors.causes import cause_of
+from source_kustomer.errors.outcome import Fault, Outcome
+
+# Words of a server worth showing to a user fit into a line of a log.
+_LONGEST_QUOTE = 200
+
+# A key, or a part of one, has no blank in it; no word of a language is as long.
+_LIKE_A_SECRET = re.compile(r"\S{24,}")
+
+# No eight characters of a key in a row are ever quoted, whatever stands between them.
+_SECRET_RUN = 8
+
+
+class Failure(AirbyteTracedException):
+    """A cause that ends a stream or a check, with the sentence that the user reads."""
+
+    def __init__(self, cause: Cause, message: str, outcome: Outcome | None = None) -> None:
+        super().__init__(
+            internal_message=cause.name, message=message, failure_type=cause.failure_type
+        )
+        self.cause = cause
+        self.outcome = outcome or Outcome()
+
+
+def failure(outcome: Outcome, *, secret: str, **details: object) -> Failure:
+    """Return the failure that an outcome ends in; `details` fill its sentence."""
+    cause = cause_of(outcome)
+    known = {**details, "status": outcome.status, "said": _quote(outcome, secret)}
+    if isinstance(outcome.exception, Fault):
+        known |= outcome.exception.details
+    return Failure(cause, cause.sentence.format_map(known), outcome)
+
+
+def _quote(outcome: Outcome, secret: str) -> str:
+    """Quote the server's own words where they are short and hold no secret."""
+    first = next(iter(outcome.errors), {})
+    words = first.get("detail") or first.get("message") or first.get("title")
+    if not isinstance(words, str):
+        return ""
+    quote = " ".join(words.split())
+    harmless = "@" not in quote and not _LIKE_A_SECRET.search(quote) and not _holds(quote, secret)
+    if not quote.isprintable() or not harmless or not 0 < len(quote) <= _LONGEST_QUOTE:
+        return ""
+    return f" Kustomer said: '{quote}'."
+
+
+def _holds(quote: str, secret: str) -> bool:
+    """Whether the quote holds a part of the secret, in any case and with anything in between."""
+    plain, key = (re.sub(r"[\W_]", "", text).casefold() for text in (quote, secret))
+    parts = range(max(1, len(key) - _SECRET_RUN + 1))
+    return any(key[start : start + _SECRET_RUN] in plain for start in parts)

@@ -1,0 +1,108 @@
+"""What came of an attempt that did not succeed, as far as a decision needs it."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+# Only the beginning of an error's body is looked at.
+_LONGEST_ERROR = 64 * 1024
+
+_WORDS = ("code", "title", "message", "detail")
+
+
+class Fault(Exception):  # noqa: N818
+    """An error that the code recognizes by itself: `name` is a row of the table of causes."""
+
+    def __init__(self, name: str, **details: str | int) -> None:
+        super().__init__(name)
+        self.name = name
+        self.details = details
+
+
+class Verdict(Enum):
+    """What `/v1/auth/tokens/current` says of the key."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An attempt that did not succeed: a response with a status, or an exception.
+
+    `is_reading` is true where a page of the same list was read just before. `probe_words` are
+    what the probe of the key said when it refused the key too.
+    """
+
+    status: int | None = None
+    body: bytes = b""
+    exception: Exception | None = None
+    is_list: bool = True
+    is_reading: bool = False
+    host_was_reached: bool = False
+    verdict: Verdict | None = None
+    probe_words: str = ""
+
+    @cached_property
+    def document(self) -> Any:
+        """The body's JSON, None where it is none."""
+        try:
+            return json.loads(self.body[:_LONGEST_ERROR])
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def is_html(self) -> bool:
+        """Whether the body is a web page."""
+        return self.body.lstrip()[:1] == b"<"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the body is text that is not the API's JSON."""
+        return self.document is None and self.body.strip() != b""
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The errors of the body in either form that Kustomer documents."""
+        errors = self.document.get("errors") if isinstance(self.document, dict) else None
+        return [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
+
+    @property
+    def words(self) -> str:
+        """The words of the API's errors, and of the probe's."""
+        words = [error[name] for error in self.errors for name in _WORDS if name in error]
+        return "\n".join([*(word for word in words if isinstance(word, str)), self.probe_words])
+
+    def says(self, pattern: str) -> bool:
+        """Whether an error of the API, or of the probe, has words that match, in any case."""
+        return re.search(pattern, self.words, re.IGNORECASE) is not None
+
+    @property
+    def tunnel_status(self) -> int | None:
+        """The status with which a proxy refused a tunnel; http.client has it in a text only."""
+        texts = (str(e) for e in self.chain if isinstance(e, OSError))
+        found = (re.match(r"Tunnel connection failed: (\d{3})", text) for text in texts)
+        return next((int(match[1]) for match in found if match), None)
+
+    def raised(self, *kinds: type[BaseException]) -> bool:
+        """Whether the exception, or one that it was made from, is of these kinds."""
+        return any(isinstance(e, kinds) for e in self.chain)
+
+    @property
+    def chain(self) -> Iterator[BaseException]:
+        """The exception and those inside it: requests and urllib3 wrap them in four ways."""
+        waiting: list[Any] = [self.exception]
+        seen = set[int]()
+        while waiting:
+            current = waiting.pop()
+            if not isinstance(current, BaseException) or id(current) in seen:
+                continue
+            seen.add(id(current))
+            yield current
+            inner = (getattr(current, "reason", None), current.__cause__, current.__context__)
+            waiting.extend((*inner, *current.args))

@@ -1,0 +1,55 @@
+"""The part of a list that has to be read again because records slid into it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Seam(NamedTuple):
+    """The indices between which a total changed: read when it was told before, and when it is now.
+
+    `overlapped` is true where the later page was asked for before the earlier one had arrived.
+    """
+
+    told_at: int
+    now_at: int
+    overlapped: bool
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Indices, the end excluded, where records may stand that slid there unread.
+
+    `total` is the number of records of the list when that was known.
+    """
+
+    start: int
+    end: int
+    total: int
+
+    @classmethod
+    def opened(cls, before: int, total: int, seam: Seam) -> "Gap | None":
+        """Return where records slid when the total fell from `before`, None if nowhere."""
+        dropped = before - total
+        start, end = max(0, seam.told_at - dropped), min(seam.now_at, total)
+        if seam.overlapped:
+            # If the later page is the older one, the drop is records that were added in front
+            # meanwhile: they pushed others from the page before into this one.
+            end = min(seam.now_at + dropped, before)
+        return cls(start, end, total) if dropped > 0 and start < end else None
+
+    def without(self, page: int, size: int, total: int, read: int) -> "Gap | None":
+        """Return what is left when a page was read again while the list had `total` records.
+
+        `read` is the index up to which the list was read before; what lies behind is still to come.
+        """
+        moved = total - self.total
+        start = max(0, self.start + min(0, moved))
+        end = min(self.end + max(0, moved), max(read, self.end))
+        first, after = (page - 1) * size, page * size
+        # What is left lies below this page, or above it if records were added; if both, all of it.
+        if start >= first:
+            start = max(start, after)
+        elif end <= after:
+            end = first
+        end = min(end, total)
+        return Gap(start, end, total) if start < end else None

@@ -1,0 +1,46 @@
+"""How long the connector waits, for what, and by which clock."""
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What tells the time and waits; the module `time` is one."""
+
+    def monotonic(self) -> float: ...
+
+    def time(self) -> float: ...
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+SYSTEM_CLOCK: Clock = time
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Timeouts and waits, in seconds; tests replace them to fail quickly.
+
+    `silence` is the longest time without a byte, and `response` is the deadline of a whole
+    response, headers and body. No attempt begins after `page`.
+    """
+
+    # A connection is made in well under a second everywhere.
+    connect: float = 10.0
+    # Exports of large organizations were seen to answer after more than a minute.
+    silence: float = 90.0
+    response: float = 300.0
+    page: float = 300.0
+    # Longer than any window of the rate limit; a longer wait is for the next sync.
+    limit: float = 540.0
+    # `check` has a person waiting for it.
+    check_page: float = 60.0
+    check_limit: float = 30.0
+    backoff: float = 1.0
+    longest_backoff: float = 30.0
+    # The window over which Kustomer counts requests.
+    window: float = 60.0
+
+
+DEFAULT_TIMING = Timing()
