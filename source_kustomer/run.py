@@ -1,12 +1,9 @@
 """The console script: signals and stdout first, then the command line, then the command."""
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
-
-from source_kustomer.cli import parse
-from source_kustomer.output import OutputError, take_stdout
-from source_kustomer.signals import end_on_signals
 
 if TYPE_CHECKING:
     from source_kustomer.timing import Timing
@@ -14,11 +11,17 @@ if TYPE_CHECKING:
 
 def main(timing: "Timing | None" = None) -> None:
     """Run one command of the Airbyte protocol; exits with 1 if it failed."""
+    # Before anything else is imported, because loading the CDK takes a second, in which a signal
+    # would end in a traceback, and would be lost on the first process of a container.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    from source_kustomer.cli import parse  # noqa: PLC0415
+    from source_kustomer.output import OutputError, take_stdout  # noqa: PLC0415
+    from source_kustomer.signals import end_on_signals  # noqa: PLC0415
+
     try:
         output = take_stdout()
         end_on_signals(output)
         command = parse(sys.argv[1:])
-        # Loading the CDK takes a second, in which a signal already ends the process.
         from source_kustomer.entrypoint import run  # noqa: PLC0415
 
         code = run(command, output, timing)
