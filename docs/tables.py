@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from source_kustomer.api.prefetch import MOST_AHEAD
 from source_kustomer.config import DEFAULT_SHARE
-from source_kustomer.custom import METADATA_ROLE
-from source_kustomer.errors import CAUSES, WARNINGS, failure
-from source_kustomer.read_ahead import MOST_AHEAD
+from source_kustomer.errors import CAUSES, WARNINGS
+from source_kustomer.schema import METADATA_ROLE
 from source_kustomer.streams import STREAMS
 
 PROJECT: Final = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ _RECORDS_A_PAGE = 100
 _SIZES = (10_000, 100_000, 1_000_000, 10_000_000, 50_000_000, 100_000_000)
 _HOUR = 60
 _DAY = 24 * _HOUR
-# Beyond two of a unit the next larger one is read with more ease.
+# Minutes are shown up to two hours, then hours up to two days.
 _ENOUGH = 2
 
 # What a sentence's details look like to an organization that is called acme.
@@ -44,9 +44,15 @@ _EXAMPLE: Final = {
     "status": "NNN",
     "records": "N",
     "total": "M",
+    "before": "N",
     "pages": "N",
+    "minutes": "N",
+    "megabytes": "N",
     "asked": "N",
     "got": "M",
+    "setting": "NAME",
+    "fault": "cannot be used",
+    "said": "",
 }
 
 _REGION = re.compile(r"(<!-- begin ([a-z]+): [^\n]* -->\n).*?(<!-- end \2 -->)", re.DOTALL)
@@ -63,7 +69,7 @@ def requests_a_minute(limit: int) -> int:
 
 
 def duration(minutes: float) -> str:
-    """Return a time as a person says it."""
+    """Return a duration in the unit that is read most easily."""
     if minutes < 1:
         return "under 1 min"
     if minutes < _ENOUGH * _HOUR:
@@ -188,7 +194,7 @@ def _durations() -> str:
     rows = [
         _by_plan(f"requests a minute at {DEFAULT_SHARE} %", "{:,}".format),
         *(_by_plan(f"{size:,} records", of(size)) for size in _SIZES),
-        _by_plan("an answer may take up to", lambda pace: f"{MOST_AHEAD * 60 / pace:.1f} s"),
+        _by_plan("a response may take up to", lambda pace: f"{MOST_AHEAD * 60 / pace:.1f} s"),
     ]
     return _table(heads, rows)
 
@@ -205,7 +211,7 @@ def _reach() -> str:
 def _troubles() -> str:
     rows = []
     for cause in CAUSES:
-        problem, _, remedy = str(failure(cause.name, **_EXAMPLE).message).partition(": ")
+        problem, _, remedy = cause.sentence.format_map(_EXAMPLE).partition(": ")
         cells = (problem, cause.recognized_by, remedy)
         rows.append([*map(_sentence, cells), f"`{cause.failure_type.value}`"])
     return _table(["What you read", "Cause", "What to do", "Failure type"], rows)

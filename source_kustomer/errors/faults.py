@@ -78,7 +78,8 @@ FAULTS: Final = (
     Cause(
         "lower_total", "`meta.total` that is lower than before, until a second look confirms it",
         MANY, TRANSIENT,
-        "Kustomer told {total} records of {stream} after {before}, and could not be asked again.",
+        "Kustomer told {total} records of {stream} after {before}, and could not be asked "
+        "again in time: run it again later.",
     ),
     Cause(
         "past_end", "an empty page after the pages of a list without a total", TWICE, TRANSIENT,
