@@ -52,10 +52,11 @@ class Config:
     def parse(cls, raw: Mapping[str, Any], environment: Mapping[str, str]) -> "Config":
         """Check and clean the user's configuration; raises `InvalidConfigError`."""
         organization = organization_name(raw.get("org_name"))
+        share = _share(raw.get("rate_limit_share"))
         return cls(
             organization=organization,
             api_key=_api_key(raw.get("api_key")),
-            share=_share(raw.get("rate_limit_share")),
+            share=share,
             base_url=_base_url(organization, environment.get(API_URL_VARIABLE, "").strip()),
         )
 

@@ -60,16 +60,21 @@ class SourceKustomer(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        names = {each.stream.name for each in catalog.streams}
         known = [each.name for each in self.streams(config)]
-        if unknown := sorted(names.difference(known)):
-            raise AirbyteTracedException(
-                internal_message="unknown_stream",
-                message=f"The catalog names {', '.join(map(repr, unknown))}, which this connector "
-                f"does not have: refresh the schema, or choose among {', '.join(known)}.",
-                failure_type=FailureType.config_error,
-            )
-        yield from super().read(logger, config, catalog, state)
+        streams = [each for each in catalog.streams if each.stream.name in known]
+        unknown = [repr(e.stream.name) for e in catalog.streams if e.stream.name not in known]
+        failure = AirbyteTracedException(
+            internal_message="unknown_stream",
+            message=f"The catalog names {', '.join(unknown)}, which this connector does not have: "
+            f"refresh the schema, or choose among {', '.join(known)}.",
+            failure_type=FailureType.config_error,
+        )
+        if unknown:
+            yield failure.as_sanitized_airbyte_message()
+        # The CDK says that a stream is missing, but not which.
+        yield from super().read(logger, config, ConfiguredAirbyteCatalog(streams), state)
+        if unknown:
+            raise failure
 
     @override
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:

@@ -1,7 +1,6 @@
 """Gets documents from one organization's API: a success is returned, a failure raised."""
 
 import logging
-import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,9 +21,6 @@ from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
 _SUCCESS = frozenset({200, 203})
 _TOO_MANY = 429
 _UNAVAILABLE = 503
-
-# A pause worth telling the user, in seconds; a shorter one that ends a sync was one of many.
-_LONG_PAUSE = 120.0
 
 # A wait worth a warning, in seconds.
 _LONG_WAIT = 10.0
@@ -216,8 +212,4 @@ class _UnsuccessfulError(Exception):
 
 
 def _fault(error: LimitError) -> Fault:
-    if not error.is_exceeded:
-        return Fault("used_up_share")
-    if error.seconds > _LONG_PAUSE:
-        return Fault("long_wait", minutes=math.ceil(error.seconds / 60))
-    return Fault("rate_limit")
+    return Fault("rate_limit" if error.is_exceeded else "used_up_share")

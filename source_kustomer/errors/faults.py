@@ -2,19 +2,13 @@
 
 from typing import Final
 
-from source_kustomer.errors.cause import CONFIG, MANY, ONCE, SOME, SYSTEM, TRANSIENT, TWICE, Cause
+from source_kustomer.errors.cause import CONFIG, MANY, ONCE, SYSTEM, TRANSIENT, TWICE, Cause
 
 FAULTS: Final = (
     Cause(
         "local_setting", "a proxy or certificates that the environment names and nobody can use",
         ONCE, CONFIG,
         "The environment variable {setting} {fault}: correct or unset it where the connector runs.",
-    ),
-    Cause(
-        "long_wait", "429 or 503 that asks for a wait longer than a sync waits", ONCE, TRANSIENT,
-        "Kustomer asks this organization to wait {minutes} min for its rate limit, which is longer "
-        "than a sync waits: run it again later, lower the share of the rate limit, or find what "
-        "else uses the API.",
     ),
     Cause(
         "used_up_share", "the share of the rate limit, which let no request leave in time", ONCE,
@@ -43,17 +37,17 @@ FAULTS: Final = (
         "the list might be short: run it again later.",
     ),
     Cause(
-        "foreign_link", "`links.next` that leaves the list's own address", SOME, SYSTEM,
+        "foreign_link", "`links.next` that leaves the list's own address", ONCE, SYSTEM,
         "The link to the next page of {stream} leads away from {host}/v1/{stream} and was not "
         "followed: please report this to the connector's maintainers.",
     ),
     Cause(
-        "circling_link", "`links.next` that leads to a page already read", SOME, TRANSIENT,
+        "circling_link", "`links.next` that leads to a page already read", ONCE, TRANSIENT,
         "The link to the next page of {stream} leads back to a page already read, so the list has "
         "no end: run it again later, and tell Kustomer's support if it lasts.",
     ),
     Cause(
-        "skipped_pages", "`links.next` that leaves out pages of a list that counts them", SOME,
+        "skipped_pages", "`links.next` that leaves out pages of a list that counts them", ONCE,
         TRANSIENT,
         "The link to the next page of {stream} leads from page {asked} to page {got} and leaves "
         "out what is between: run it again later, and tell Kustomer's support if it lasts.",
@@ -87,7 +81,7 @@ FAULTS: Final = (
         ends_list=True,
     ),
     Cause(
-        "early_end", "a list that ends while its total promises whole pages more", MANY, TRANSIENT,
+        "cut_off", "a list that ends while its total promises whole pages more", MANY, TRANSIENT,
         "Kustomer ended the list of {stream} after {records} of {total} records, again and again: "
         "run it again later; if it lasts, a limit on Kustomer's side cuts the list off, so ask "
         "Kustomer's support to lift it.",

@@ -10,15 +10,6 @@ import requests
 import urllib3
 
 from source_kustomer.errors.cause import CONFIG, MANY, ONCE, SOME, SYSTEM, TRANSIENT, TWICE, Cause
-from source_kustomer.errors.outcome import Outcome
-
-_UNKNOWN_NAME: Final = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-
-
-def _is_unknown_name(outcome: Outcome) -> bool:
-    errors = (e for e in outcome.chain if isinstance(e, socket.gaierror))
-    return any(e.errno in _UNKNOWN_NAME for e in errors)
-
 
 NETWORK: Final = (
     Cause(
@@ -42,12 +33,6 @@ NETWORK: Final = (
         lambda o: o.raised(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError),
     ),
     Cause(
-        "unknown_host", "a host name that does not exist, before any response came", SOME, CONFIG,
-        "Kustomer knows no organization '{organization}' ({host} was not found): check the "
-        "organization name, and that this machine can look up names on the internet.",
-        lambda o: _is_unknown_name(o) and not o.host_was_reached,
-    ),
-    Cause(
         "name_lookup", "a host name that cannot be looked up", MANY, TRANSIENT,
         "The name {host} could not be looked up, again and again: check the network and the name "
         "server (DNS) where the connector runs, and run it again later.",
@@ -69,14 +54,14 @@ NETWORK: Final = (
         lambda o: o.raised(ConnectionRefusedError),
     ),
     Cause(
-        "slow_response", "a connection on which no whole response came in time", TWICE, TRANSIENT,
+        "timeout", "a connection on which no whole response came in time", TWICE, TRANSIENT,
         "{host} did not answer in time for {stream}, again and again: check the network where the "
         "connector runs, and run it again later.",
         lambda o: o.raised(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError),
         is_size=True,
     ),
     Cause(
-        "timeout", "no connection in time", MANY, TRANSIENT,
+        "connect_timeout", "no connection in time", MANY, TRANSIENT,
         "No connection to {host} was made in time, again and again: check the network where the "
         "connector runs, and run it again later.",
         lambda o: o.raised(requests.exceptions.Timeout, TimeoutError),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +11,8 @@ from typing import Any
 
 # Only the beginning of an error's body is looked at.
 _LONGEST_ERROR = 64 * 1024
+
+_UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 _WORDS = ("code", "title", "message", "detail")
 
@@ -88,6 +91,12 @@ class Outcome:
         texts = (str(e) for e in self.chain if isinstance(e, OSError))
         found = (re.match(r"Tunnel connection failed: (\d{3})", text) for text in texts)
         return next((int(match[1]) for match in found if match), None)
+
+    @property
+    def is_unknown_name(self) -> bool:
+        """Whether the host's name does not exist, where other failures to look it up may pass."""
+        errors = (e for e in self.chain if isinstance(e, socket.gaierror))
+        return any(e.errno in _UNKNOWN_NAME for e in errors)
 
     def raised(self, *kinds: type[BaseException]) -> bool:
         """Whether the exception, or one that it was made from, is of these kinds."""

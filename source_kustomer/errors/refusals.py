@@ -52,7 +52,7 @@ REFUSALS: Final = (
         is_size=True,
     ),
     Cause(
-        "web_page", "a web page instead of JSON, or other text with 401, 403 or 404", MANY,
+        "maintenance_page", "a web page instead of JSON, or other text with 401, 403 or 404", MANY,
         TRANSIENT,
         "{host} answers with a web page or plain text instead of data (status {status}): Kustomer "
         "may be under maintenance, or a firewall or proxy on the way intercepts the connection; "
@@ -115,10 +115,10 @@ REFUSALS: Final = (
         ends_list=True,
     ),
     Cause(
-        "unknown_organization", "404 otherwise", TWICE, CONFIG,
-        "Kustomer knows no organization '{organization}' ({host} answered 404 not found): check "
-        "the organization name.",
-        lambda o: o.status == 404,
+        "unknown_organization", "404 otherwise, or a host name that does not exist", SOME, CONFIG,
+        "Kustomer knows no organization '{organization}' ({host} was not found): check the "
+        "organization name, and that this machine can look up names on the internet.",
+        lambda o: o.status == 404 or (o.is_unknown_name and not o.host_was_reached),
         ends_list=True,
     ),
     Cause(

@@ -168,7 +168,7 @@ class Reader:
             # One page may be wrong about the total for ever; two in a row are believed.
             total = page.total if now.total is None else min(page.total, now.total)
             if end < total:
-                raise Fault("early_end", records=records, total=total)
+                raise Fault("cut_off", records=records, total=total)
         elif not page.ids and (self._is_resumed or now.last) and now.last != self._confirmed:
             raise Fault("past_end")
 
