@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import duckdb
 from rich.console import Console
 
 from sandbox.tour.account import PROJECT, Account, open_account
@@ -40,7 +41,7 @@ def main() -> int:
     try:
         with open_account(options.config) as account:
             return tour(screen, account, options.into)
-    except TourError as e:
+    except (TourError, duckdb.Error) as e:
         screen.say(str(e), "red")
         return 1
     except KeyboardInterrupt:

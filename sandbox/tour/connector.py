@@ -3,12 +3,17 @@
 import json
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 SCRIPT = Path(sys.executable).with_name("source-kustomer")
+
+# Seconds that a process has to end by itself.
+_GRACE = 3.0
 
 Message = dict[str, Any]
 Stream = dict[str, Any]
@@ -33,6 +38,10 @@ class Connector:
         self.stopped = True
         if self._process:
             self._process.terminate()
+            # A request that hangs is not waited for.
+            killer = threading.Timer(_GRACE, self._process.kill)
+            killer.daemon = True
+            killer.start()
 
     def check(self) -> None:
         """Raise `TourError` if the key does not work."""
@@ -55,28 +64,41 @@ class Connector:
     def _run(self, command: str, *options: str | Path) -> Iterator[Message]:
         """Yield messages; raises `TourError` for a failure, which `read` has in its messages."""
         error = ""
-        self._process = process = subprocess.Popen(
-            [SCRIPT, command, "--config", self.config, *options],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            # Out of reach of Ctrl-C, which reaches the tour: it ends a read in good order.
-            start_new_session=command == "read",
-        )
-        try:
-            for line in process.stdout or ():
-                # The last line of a process that was stopped need not be whole.
-                if self.stopped:
-                    break
-                message: Message = json.loads(line)
-                if message["type"] == "LOG" and message["log"]["level"] == "WARN":
-                    if message["log"]["message"] not in self.warnings:
-                        self.warnings.append(message["log"]["message"])
-                elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
-                    error = message["trace"]["error"]["message"]
-                yield message
+        # Not the terminal, where the connector would draw a progress bar of its own.
+        with (
+            tempfile.TemporaryFile() as stderr,
+            subprocess.Popen(
+                [SCRIPT, command, "--config", self.config, *options],
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                # Out of reach of Ctrl-C, which reaches the tour: it ends a read in good order.
+                start_new_session=command == "read",
+            ) as process,
+        ):
+            self._process = process
+            try:
+                for line in process.stdout or ():
+                    # The last line of a process that was stopped need not be whole.
+                    if self.stopped:
+                        continue
+                    message: Message = json.loads(line)
+                    self._note(message)
+                    if message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
+                        error = message["trace"]["error"]["message"]
+                    yield message
+            except BaseException:
+                process.terminate()
+                raise
             process.wait()
-        finally:
-            process.terminate()
-            process.communicate()
+            stderr.seek(0)
+            written = stderr.read().decode(errors="replace").strip()
         if process.returncode and command != "read":
-            raise TourError(error or f"source-kustomer {command} ended with {process.returncode}.")
+            ended = f"source-kustomer {command} ended with {process.returncode}."
+            raise TourError(error or f"{written}\n{ended}".strip())
+
+    def _note(self, message: Message) -> None:
+        if message["type"] == "LOG" and message["log"]["level"] == "WARN":
+            warning = message["log"]["message"]
+            if warning not in self.warnings:
+                self.warnings.append(warning)
