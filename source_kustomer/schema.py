@@ -2,14 +2,15 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from source_kustomer.api import background
 from source_kustomer.api.client import Client, Target
 from source_kustomer.api.probe import Probe
-from source_kustomer.errors import Failure, Fault
+from source_kustomer.errors import Failure, Fault, Verdict
 from source_kustomer.records import CUSTOM_PREFIX
 
 Column = dict[str, Any]
@@ -53,8 +54,9 @@ def custom_columns(
     """
     # Both at once, because the second is needed where the first is refused.
     sample = background.start(partial(_sample, client, probe, target, sample_url))
+    ask = partial(_definitions, client, probe, target.name, metadata)
     try:
-        columns = _from_metadata(_definitions(client, probe, target.name, metadata))
+        columns = _from_metadata(_vouched(ask, sample))
     except Failure as e:
         if not e.cause.closes_list:
             raise
@@ -65,6 +67,18 @@ def custom_columns(
         )
         columns = _from_values(sample.result())
     return _distinct(columns, target.name)
+
+
+def _vouched(ask: Callable[[], Definitions], sample: Future[Values]) -> Definitions:
+    """Ask for the metadata, once more if only the list can tell whether the key is good."""
+    try:
+        return ask()
+    except Failure as e:
+        if e.cause.closes_list or e.outcome.verdict is not Verdict.UNKNOWN:
+            raise
+    # Without a probe, the open list vouches for the key.
+    sample.result()
+    return ask()
 
 
 def _definitions(client: Client, probe: Probe, stream: str, metadata: str) -> Definitions:
