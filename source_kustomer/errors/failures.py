@@ -53,6 +53,10 @@ def _quote(outcome: Outcome, secret: str) -> str:
 
 def _holds(quote: str, secret: str) -> bool:
     """Whether the quote holds a part of the secret, in any case and with anything in between."""
-    plain, key = (re.sub(r"[\W_]", "", text).casefold() for text in (quote, secret))
-    parts = range(max(1, len(key) - _SECRET_RUN + 1))
-    return any(key[start : start + _SECRET_RUN] in plain for start in parts)
+    starts = range(max(1, len(secret) - _SECRET_RUN + 1))
+    plain = _letters(quote)
+    return any(_letters(secret[start : start + _SECRET_RUN]) in plain for start in starts)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).casefold()

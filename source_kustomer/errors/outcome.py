@@ -9,6 +9,8 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+from urllib3.exceptions import ProxyError
+
 # Only the beginning of an error's body is looked at.
 _LONGEST_ERROR = 64 * 1024
 
@@ -96,7 +98,9 @@ class Outcome:
     def is_unknown_name(self) -> bool:
         """Whether the host's name does not exist, where other failures to look it up may pass."""
         errors = (e for e in self.chain if isinstance(e, socket.gaierror))
-        return any(e.errno in _UNKNOWN_NAME for e in errors)
+        is_unknown = any(e.errno in _UNKNOWN_NAME for e in errors)
+        # The name that does not exist may be a proxy's.
+        return is_unknown and not self.raised(ProxyError)
 
     def raised(self, *kinds: type[BaseException]) -> bool:
         """Whether the exception, or one that it was made from, is of these kinds."""
