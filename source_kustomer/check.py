@@ -46,8 +46,8 @@ def check_access(client: Client, lists: Sequence[List]) -> None:
     if refused:
         # The open list vouches for the key, which tells more of the others.
         reasons = {each: reason for each in reasons if (reason := ask(each))}
-    for reason in reasons.values():
-        logger.warning(reason.message)
+    for each, reason in reasons.items():
+        logger.warning("%s: %s", each.name, reason.message)
 
 
 def _ask(client: Client, probe: Probe, patience: Patience, each: List) -> Failure | None:
