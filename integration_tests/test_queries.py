@@ -89,16 +89,20 @@ def test_given_an_organization_when_asked_then_every_column_of_the_answer_says_s
 
 
 @pytest.mark.parametrize("database", DATABASES)
-def test_given_teams_and_tags_when_asked_for_open_conversations_then_each_pair_is_counted(
+def test_given_teams_and_tags_when_asked_for_open_conversations_then_each_team_and_pair_is_counted(
     answers: dict[str, Answers], organization: Sandbox, database: str
 ) -> None:
     teams, tags = names(organization, "teams"), names(organization, "tags")
+    open_ones = [
+        ([teams[i] for i in seen["assignedTeams"]], [tags[i] for i in seen["tags"]])
+        for seen in attributes_of(organization, "conversations")
+        if seen["status"] == "open" and not seen["deleted"]
+    ]
     expected = Counter(
         (team, tag)
-        for conversation in attributes_of(organization, "conversations")
-        if conversation["status"] == "open" and not conversation["deleted"]
-        for team in [teams[i] for i in conversation["assignedTeams"]] or ["(no team)"]
-        for tag in [tags[i] for i in conversation["tags"]] or ["(no tag)"]
+        for its_teams, its_tags in open_ones
+        for team in its_teams or ["(no team)"]
+        for tag in ["(all)", *(its_tags or ["(no tag)"])]
     )
     found = answers[database]["01_open_conversations_by_team_and_tag"]
     assert {(team, tag): number for team, tag, number in found} == expected
