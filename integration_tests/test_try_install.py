@@ -1,0 +1,117 @@
+"""What `make try` installs, and from where."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.install import uv_environment
+
+PROJECT = Path(__file__).parents[1]
+POETRY = PROJECT / ".tools/bin/poetry"
+REQUIREMENTS = PROJECT / "sandbox/requirements.txt"
+PIP_CONF = """[global]
+index-url = https://user:secret@mirror.example/simple
+extra-index-url =
+    https://one.example/simple
+    https://two.example/simple
+trusted-host = mirror.example two.example
+timeout = 7
+[install]
+find-links = /opt/wheels /opt/more
+"""
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=PROJECT,
+        env={**inherited, **environment},
+        check=True,
+    ).stdout
+
+
+def test_the_requirements_are_those_of_the_lock() -> None:
+    if not POETRY.exists():
+        pytest.skip("left out, no Poetry to export with: make installs it into .tools")
+    # After a change of the lock, `make requirements` writes them anew.
+    assert run(POETRY, "export", "--with", "try") == REQUIREMENTS.read_text()
+
+
+def test_the_requirements_are_hashes_and_name_no_place_to_install_from() -> None:
+    text = REQUIREMENTS.read_text()
+    assert "://" not in text
+    packages = re.findall(r"^\S.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert len(packages) > 50
+    assert [package for package in packages if "--hash=sha256:" not in package] == []
+
+
+def test_what_only_tests_need_is_left_out() -> None:
+    names = set(re.findall(r"^([\w.-]+)==", REQUIREMENTS.read_text(), re.MULTILINE))
+    assert {"airbyte-cdk", "duckdb", "jinja2", "rich"} <= names
+    assert {"airbyte", "pytest", "mypy", "ruff", "docker", "hypothesis"}.isdisjoint(names)
+
+
+def test_uv_is_told_what_the_configuration_of_pip_says(tmp_path: Path) -> None:
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(PIP_CONF)
+    listed = run(
+        *(sys.executable, "-m", "pip", "config", "list"),
+        PIP_CONFIG_FILE=str(configuration),
+        # The environment takes precedence, as it does for pip.
+        PIP_TIMEOUT="9",
+        PIP_CERT="/etc/ssl/mine.pem",
+    )
+    told = uv_environment(listed.splitlines())
+    expected = {
+        "UV_DEFAULT_INDEX": "https://user:secret@mirror.example/simple",
+        "UV_INDEX": "https://one.example/simple https://two.example/simple",
+        "UV_INSECURE_HOST": "mirror.example two.example",
+        "UV_FIND_LINKS": "/opt/wheels,/opt/more",
+        "UV_HTTP_TIMEOUT": "9",
+        "SSL_CERT_FILE": "/etc/ssl/mine.pem",
+    }
+    # This machine's own configuration may say more.
+    assert expected.items() <= told.items()
+
+
+def test_a_machine_without_such_a_configuration_tells_uv_nothing() -> None:
+    assert uv_environment([]) == {}
+
+
+def test_help_tells_of_every_target() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    told = {line.split("\t")[0] for line in run("make", "help").splitlines()}
+    # `python` is a check that others begin with.
+    assert told == {*phony.split()} - {"python"}
+
+
+def test_a_python_that_is_too_old_is_told_so_in_a_sentence(tmp_path: Path) -> None:
+    old = tmp_path / "python"
+    # The version is all that differs: the check itself runs.
+    old.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 9, 18); $2"\n'
+    )
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", "--silent", "try", f"PYTHON={old}", f"VENV={tmp_path}/venv"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=PROJECT,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == (
+        f"Python 3.10 to 3.14 is needed, {old} is 3.9: name another, as in PYTHON=python3.12."
+    )
+    assert len(done.stderr.splitlines()) == 2
+    assert not (tmp_path / "venv").exists()
