@@ -12,7 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from source_kustomer.timing import DEFAULT_TIMING, Timing
+
 SCRIPT = Path(sys.executable).with_name("source-kustomer")
+
+# The console script with timeouts and waits of a test, so that a failure takes no minutes.
+_TIMED = "from source_kustomer.run import main; from source_kustomer.timing import Timing; main({})"
+
+# Failures are tried again after moments; timeouts are as in a sync.
+QUICK = Timing(backoff=0.02, longest_backoff=0.1)
 
 Message = dict[str, Any]
 
@@ -60,6 +68,16 @@ class Result:
         states = [s["stream"] for s in self.of_type("STATE")]
         return [s["stream_state"] for s in states if s["stream_descriptor"]["name"] == stream]
 
+    def state_counts(self, stream: str) -> int:
+        """The number of records that the states of a stream count."""
+        return int(
+            sum(
+                s["sourceStats"]["recordCount"]
+                for s in self.of_type("STATE")
+                if s["stream"]["stream_descriptor"]["name"] == stream
+            )
+        )
+
 
 @dataclass(frozen=True)
 class Connector:
@@ -69,6 +87,7 @@ class Connector:
     url: str
     key: str
     options: tuple[str, ...] = ()
+    timing: Timing = QUICK
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,6 +100,13 @@ class Connector:
         path.write_text(json.dumps(content))
         return str(path)
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What starts its process."""
+        if self.timing == DEFAULT_TIMING:
+            return (str(SCRIPT),)
+        return (sys.executable, "-c", _TIMED.format(self.timing))
+
     @cached_property
     def config(self) -> str:
         """The path of the configuration."""
@@ -92,7 +118,7 @@ class Connector:
         """Run a command to its end."""
         began = time.monotonic()
         done = subprocess.run(
-            [SCRIPT, *arguments, *self.options],
+            [*self.command, *arguments, *self.options],
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -154,12 +154,13 @@ class Sandbox:
         standing = self.count()
         if standing and standing.exceeded:
             return self._refusal(standing)
-        reply = self._route(request)
+        reply = self.respond(request)
         if standing is None:
             return reply
         return _with_headers(reply, standing.headers(self.switches, reply.status))
 
-    def _route(self, request: Request) -> Reply:
+    def respond(self, request: Request) -> Reply:
+        """Respond as the API does, without hooks and without counting."""
         if re.fullmatch(r"/[a-z0-9-]+/v1/.*", request.path):
             # Another organization's path, as its own host name would be.
             return self.error(self.switches.unknown_organization, "not_found", "No organization")

@@ -65,6 +65,10 @@ class Reader:
         """Whether the list is read to its end."""
         return self.position.query is None
 
+    @property
+    def _is_first_of_resumed(self) -> bool:
+        return self._is_resumed and self.pages == 0
+
     def ahead(self) -> Iterator[tuple[str, bool]]:
         """Yield the queries that will follow, and whether each is sure to be a page."""
         return self.position.ahead(self._last_page)
@@ -104,7 +108,7 @@ class Reader:
             return True
         if not cause.ends_list:
             return False
-        if self._is_resumed and self.pages == 0:
+        if self._is_first_of_resumed:
             self._is_resumed = False
             self.warnings.append(("expired_position", {}))
             self._begin(Position.first(largest_size))
@@ -138,7 +142,8 @@ class Reader:
         """Refuse another page than was asked for, by its number or its size."""
         if page.number is not None and page.number != asked.page:
             raise Fault("wrong_page", asked=f"page {asked.page}", got=f"page {page.number}")
-        size = max(page.size or 0, len(page.ids))
+        # A server may repeat rows of the page before; twice as many are another page size.
+        size = max(page.size or 0, len(page.ids) // 2)
         if asked.page > 1 and size > self.position.size:
             asked_size = self.position.size
             raise Fault("wrong_page", asked=f"pages of {asked_size}", got=f"a page of {size}")
@@ -169,7 +174,8 @@ class Reader:
             total = page.total if now.total is None else min(page.total, now.total)
             if end < total:
                 raise Fault("cut_off", records=records, total=total)
-        elif not page.ids and (self._is_resumed or now.last) and now.last != self._confirmed:
+        is_unsure = page.total is None and now.last is not None and now.last != self._confirmed
+        if not page.ids and (is_unsure or self._is_first_of_resumed):
             raise Fault("past_end")
 
     def _go_on(self, page: Page, asked: PageNumber | None, *, overlapped: bool) -> Position:
