@@ -93,14 +93,14 @@ def warnings(result: Result) -> list[str]:
     return [log["message"] for log in result.of_type("LOG") if log["level"] == "WARN"]
 
 
-def test_discover_types_each_attribute_by_its_suffix_and_by_what_the_metadata_say(
+def test_discover_types_each_attribute_by_its_name_and_the_metadata_whatever_stands_on_a_page(
     connector: Connector, sandbox: Sandbox
 ) -> None:
     sandbox.metadata["customer"] |= {
         "größeNum": {"displayName": "Größe 📏"},
         "labelsStr": {"displayName": "  "},
         "deviceInfo": {},
-        "visitsLog": {},
+        "visitsLog": {"type": "object"},
         "neverUsed": None,
         "oldOneNum": {"deletedAt": "2020-01-01T00:00:00.000Z", "multi": True},
     }
@@ -123,9 +123,9 @@ def test_discover_types_each_attribute_by_its_suffix_and_by_what_the_metadata_sa
         "custom_scoresNum": many(NUMBER),
         "custom_fridgeSize": TEXT,
         "custom_größeNum": NUMBER,
-        "custom_labelsStr": many(TEXT),
-        "custom_deviceInfo": OBJECT,
-        "custom_visitsLog": many(OBJECT),
+        "custom_labelsStr": TEXT,
+        "custom_deviceInfo": TEXT,
+        "custom_visitsLog": OBJECT,
         "custom_neverUsed": TEXT,
     }
     assert types_of(catalog, "conversations") == {
@@ -143,26 +143,14 @@ def test_discover_types_each_attribute_by_its_suffix_and_by_what_the_metadata_sa
     assert described["custom_labelsStr"].startswith("The custom attribute labelsStr")
 
 
-ODD_ANSWERS = {
-    "not found": Reply(404, {"errors": [{"title": "Not found"}]}),
-    "no JSON object": Reply(body="[1, 2]"),
-    "attributes of another shape": Reply(body={"data": {"attributes": {"properties": ["a"]}}}),
-}
-
-
 @pytest.mark.parametrize(
-    ("status", "answer"),
-    [(401, None), (403, None), *((403, answer) for answer in ODD_ANSWERS.values())],
-    ids=["401", "403", *ODD_ANSWERS],
+    ("status", "reason"),
+    [(401, METADATA_ROLE), (403, METADATA_ROLE), (404, "404 not found")],
 )
-def test_without_the_metadata_columns_come_from_the_first_page_and_the_log_names_the_role(
-    sandbox: Sandbox, tmp_path: Path, status: int, answer: Reply | None
+def test_without_the_metadata_columns_come_from_the_first_page_and_the_log_says_why(
+    sandbox: Sandbox, tmp_path: Path, status: int, reason: str
 ) -> None:
-    key = sandbox.key
-    if answer is None:
-        key = sandbox.add_key(roles=WITHOUT_METADATA, missing_role_status=status)
-    else:
-        sandbox.before(lambda r: answer if r.path.startswith("/v1/metadata/") else None)
+    key = sandbox.add_key(roles=WITHOUT_METADATA, missing_role_status=status)
     custom(sandbox, 1)["deviceInfo"] = {"os": "Linux"}
     custom(sandbox, 149)["onTheSecondPageStr"] = "unseen"
     sandbox.touch()
@@ -180,7 +168,7 @@ def test_without_the_metadata_columns_come_from_the_first_page_and_the_log_names
         "custom_fridgeSize": TEXT,
         "custom_deviceInfo": OBJECT,
     }
-    told = [warning for warning in warnings(result) if METADATA_ROLE in warning]
+    told = [warning for warning in warnings(result) if reason in warning]
     assert [warning.split(" are ")[0].rpartition(" ")[2] for warning in told] == [
         "customers",
         "conversations",
@@ -221,6 +209,25 @@ def closed_port() -> int:
         return int(it.getsockname()[1])
 
 
+ODD_METADATA = {
+    "no JSON object": Reply(body="[1, 2]"),
+    "attributes of another shape": Reply(body={"data": {"attributes": {"properties": ["a"]}}}),
+    "a web page": Reply(403, "<html>blocked</html>"),
+    "a rejection": Reply(400, {"errors": [{"title": "No"}]}),
+}
+
+
+@pytest.mark.parametrize("answer", ODD_METADATA.values(), ids=ODD_METADATA)
+def test_columns_are_never_lost_silently_where_the_metadata_fail(
+    connector: Connector, sandbox: Sandbox, answer: Reply
+) -> None:
+    sandbox.before(lambda r: answer if r.path == "/v1/metadata/customer" else None)
+    result = connector.discover()
+    assert result.code == 1
+    assert not result.of_type("CATALOG")
+    assert "the metadata of customers" in result.errors[0]["message"] or answer.status == 403
+
+
 @pytest.mark.parametrize("down", ["all of it", "metadata", "key"])
 def test_when_the_server_is_down_discover_fails_in_a_sentence_without_a_catalog(
     sandbox: Sandbox, tmp_path: Path, down: str
@@ -247,6 +254,8 @@ def test_read_asks_for_nothing_but_pages(connector: Connector, sandbox: Sandbox)
     assert result.counts == sandbox.counts()
     sizes = {"users": 500, "teams": 500}
     expected = {name: -(-count // sizes.get(name, 100)) for name, count in sandbox.counts().items()}
+    # No total confirms the end of the others: their last page is asked for once more.
+    expected = {name: pages + (name != "customers") for name, pages in expected.items()}
     assert {r.path for r in sandbox.requests} == {f"/v1/{name}" for name in LISTS}
     assert {name: len(sandbox.of(name)) for name in LISTS} == expected
     assert all(r.params.keys() == {"page", "pageSize"} for r in sandbox.requests)

@@ -1,5 +1,6 @@
-"""Every row of the table of failures, through the real entrypoint, over a real socket."""
+"""Every row of the table of causes, through the real entrypoint, over a real socket."""
 
+import gzip
 import socket
 import ssl
 import threading
@@ -13,7 +14,7 @@ import pytest
 import trustme
 
 from integration_tests.conftest import NewSandbox
-from integration_tests.connector import Connector, Result
+from integration_tests.connector import QUICK, Connector, Result
 from sandbox import EVERY_ROLE, LISTS, ROLES, Reply, Request, Sandbox
 from source_kustomer.errors import CAUSES
 
@@ -21,6 +22,10 @@ HTML = Reply(503, "<!DOCTYPE html><html>We'll be back</html>", {"Content-Type": 
 PAGE = '{"data": [], "meta": {"page": 1}, "links": {"next": null}}'
 FULL = [{"id": f"t{n}"} for n in range(100)]
 PROBE = "/v1/auth/tokens/current"
+BOMB = gzip.compress(b"[" + b" " * 300_000_000)
+
+# Short enough for a test, and long enough for a busy machine.
+TIMING = replace(QUICK, silence=3.0, response=3.0)
 
 
 def always(reply: Reply, *paths: str) -> Callable[[Sandbox], None]:
@@ -126,8 +131,8 @@ CASES = {
     "redirect": Case(
         "redirect", "redirects", always(Reply(302, "", {"Location": "https://evil.example/"}))
     ),
-    "answer that hangs": Case("timeout", "did not answer in time", always(Reply(hang=100))),
-    "answer that trickles": Case(
+    "response that hangs": Case("timeout", "did not answer in time", always(Reply(hang=100))),
+    "response that trickles": Case(
         "timeout", "did not answer in time", always(Reply(body=PAGE * 40, drip=0.2))
     ),
     "connection reset": Case("connection_lost", "was lost", always(Reply(reset=True))),
@@ -137,11 +142,40 @@ CASES = {
     "proxy that refuses": Case(
         "proxy",
         "The proxy",
-        environment={"HTTP_PROXY": f"http://127.0.0.1:{closed_port()}", "NO_PROXY": ""},
+        url="https://acme.kustomer.invalid",
+        environment=dict.fromkeys(
+            ("HTTPS_PROXY", "https_proxy"), f"http://127.0.0.1:{closed_port()}"
+        )
+        | dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
     ),
     "proxy that wants a password": Case("proxy_login", "asks for a user name", always(Reply(407))),
     "rejected request": Case(
-        "rejected_request", "status 400. please"[:10], always(error(400, "No such filter"))
+        "rejected_request", "with status 400", always(error(400, "No such filter"))
+    ),
+    "refusal that lasts": Case("passing_refusal", "could not take", always(error(423, "Locked"))),
+    "not modified": Case("not_modified", "304 (not modified)", always(Reply(304))),
+    "gateway that times out": Case("gateway_timeout", "took too long", always(error(504, "x"))),
+    "page that is too large for the server": Case(
+        "large_page", "for its size", always(error(400, "pageSize is too large"))
+    ),
+    "body that is too large": Case(
+        "large_body",
+        "more than 256 MB",
+        always(Reply(body=BOMB, headers={"Content-Encoding": "gzip"})),
+    ),
+    "firewall's page": Case("maintenance_page", "firewall", always(Reply(403, "<html>Your IP"))),
+    "firewall's text": Case("maintenance_page", "firewall", always(Reply(401, "error code: 1020"))),
+    "certificates that are not there": Case(
+        "local_setting",
+        "REQUESTS_CA_BUNDLE names certificates",
+        url="https://127.0.0.1:9",
+        environment={"REQUESTS_CA_BUNDLE": "/nowhere"},
+    ),
+    "pages that are left out": Case(
+        "skipped_pages",
+        "from page 1 to page 4",
+        documents({"data": FULL, "links": {"next": "?page=4&pageSize=100"}}),
+        in_check="",
     ),
     "full page without links": Case(
         "no_links",
@@ -185,7 +219,7 @@ def run(case: Case, command: str, sandbox: Sandbox, folder: Path) -> tuple[Resul
     key = sandbox.key
     if case.key is not None:
         key = sandbox.add_key(**case.key) if case.key else "a-key-that-nobody-knows-1234"
-    connector = Connector(folder, case.url or sandbox.url, key)
+    connector = Connector(folder, case.url or sandbox.url, key, timing=TIMING)
     arguments = [command, "--config", connector.config]
     if command == "read":
         arguments += ["--catalog", connector.bare_catalog("tags")]
@@ -206,39 +240,40 @@ def test_read_ends_in_the_sentence_of_its_cause(
     assert "Traceback" not in "".join(result.logs)
     assert not result.stderr
     assert key not in result.stdout
-    assert result.seconds < 200
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_check_ends_in_the_sentence_of_its_cause_within_a_minute(
+def test_check_ends_in_the_sentence_of_its_cause(
     case: Case, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     result, key = run(case, "check", sandbox, tmp_path)
-    assert result.seconds < 60
     assert not result.stderr
     assert key not in result.stdout
     if case.in_check == "":
         # A single record tells nothing of the pages that follow it.
         return
     cause = next(c for c in CAUSES if c.name == case.cause)
-    statuses = result.of_type("CONNECTION_STATUS")
-    if cause.failure_type.value == "config_error":
-        assert result.code == 0
-        (status,) = statuses
-        assert status["status"] == "FAILED"
-        message = status["message"]
-        assert not message.startswith("'")
-    else:
-        assert result.code == 1
-        assert not statuses
-        (error,) = result.errors
-        assert error["failure_type"] == cause.failure_type.value
-        message = error["message"]
-    assert case.words in message or "none of the six" in message
+    (status,) = result.of_type("CONNECTION_STATUS")
+    (error,) = result.errors
+    assert status == {"status": "FAILED", "message": error["message"]}
+    assert error["failure_type"] == cause.failure_type.value
+    assert result.code == (cause.failure_type.value != "config_error")
+    assert case.words in error["message"] or "none of the six" in error["message"]
 
 
 def test_every_row_of_the_table_has_a_case() -> None:
-    elsewhere = {"tls", "moving_list", "used_up_share"}
+    elsewhere = {
+        "tls",
+        "moving_list",
+        "used_up_share",
+        "lost_access",
+        "past_end",
+        "lower_total",
+        "not_metadata",
+        "name_lookup",
+        "connect_timeout",
+        "full_machine",
+    }
     assert {case.cause for case in CASES.values()} | elsewhere == {c.name for c in CAUSES}
 
 
@@ -313,7 +348,8 @@ def test_check_says_which_lists_a_small_share_left_no_time_for(
     new_sandbox: NewSandbox, tmp_path: Path
 ) -> None:
     sandbox = new_sandbox(limit=300)
-    connector = Connector(tmp_path, sandbox.url, sandbox.key)
+    timing = replace(QUICK, check_limit=2.0)
+    connector = Connector(tmp_path, sandbox.url, sandbox.key, timing=timing)
     settings = {"org_name": "acme", "api_key": sandbox.key, "rate_limit_share": 1}
     result = connector.run("check", "--config", connector.write("config.json", settings))
     assert result.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
@@ -321,7 +357,6 @@ def test_check_says_which_lists_a_small_share_left_no_time_for(
     assert warnings
     assert all("could not be asked for" in warning for warning in warnings)
     assert len(warnings) == 1 + len(LISTS) - len(sandbox.requests)
-    assert result.seconds < 60
 
 
 def test_a_key_that_expires_in_the_middle_of_a_read_is_told(

@@ -109,12 +109,14 @@ def test_names_in_every_script_arrive_where_the_locale_knows_none(connector: Con
 def test_lines_stay_whole_where_python_is_told_not_to_buffer(connector: Connector) -> None:
     # A thread logs all the time, and whoever reads the messages is slower than the connector.
     logging_all_the_time = (
-        "import logging, threading\n"
-        "from source_kustomer import run\n"
+        "import logging, threading, time\n"
+        "from source_kustomer.run import main\n"
         "def log():\n"
-        "    while True: logging.getLogger('airbyte').info('x' * 500)\n"
+        "    while True:\n"
+        "        logging.getLogger('airbyte').info('x' * 500)\n"
+        "        time.sleep(0.001)\n"
         "threading.Thread(target=log, daemon=True).start()\n"
-        "run.main()"
+        "main()"
     )
     arguments = ["--config", connector.config, "--catalog", connector.bare_catalog("customers")]
     with subprocess.Popen(
@@ -225,14 +227,16 @@ def test_an_unknown_stream_is_an_error(connector: Connector) -> None:
     result = connector.read("tags", "invoices")
     assert result.code == 1
     assert result.counts["tags"] == 40
-    assert result.errors
+    assert "names 'invoices', which this connector does not have" in result.errors[0]["message"]
 
 
 @pytest.mark.parametrize("command", ["check", "discover", "read"])
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"api_key": "key"}, "organization name is empty"),
+        ({"api_key": "key"}, "organization name (org_name) is missing"),
+        ({"org_name": " ", "api_key": "key"}, "organization name is empty"),
+        ({"org_name": "acme", "api_key": "k"}, "API key is too short to be one"),
         ({"org_name": "acme.evil.com", "api_key": "key"}, "'acme' for https://acme"),
         ({"org_name": "acme", "api_key": ""}, "API key is empty"),
         ({"org_name": "acme", "api_key": ["secret-in-a-list"]}, "API key is not text"),
@@ -273,6 +277,9 @@ def test_bad_input_is_refused_in_a_sentence_before_any_request(
         ("catalog", '{"streams": [{"stream": 5}]}', "not an Airbyte catalog"),
         ("state", "}", "is not JSON"),
         ("state", '[{"stream": 5}]', "not an Airbyte state"),
+        ("state", '{"customers": {"page": 3}}', "not an Airbyte state"),
+        ("state", '[{"type": "GLOBAL", "global": {}}]', "holds a GLOBAL state"),
+        ("config", "\ufeff{}", "begins with a byte order mark"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(

@@ -55,12 +55,15 @@ class Standing:
 
 
 class Limit:
-    """Counts the requests of a minute, others' included; `window` is `sliding` or `fixed`."""
+    """Counts the requests of a window of so many seconds, others' included.
 
-    def __init__(self, limit: int, window: str, others_per_minute: float) -> None:
-        self._limit, self._window = limit, window
-        self._others_pause = WINDOW / others_per_minute if others_per_minute else math.inf
-        self._next_other = time.monotonic() - WINDOW
+    `window` is `sliding` or `fixed`.
+    """
+
+    def __init__(self, limit: int, window: str, others: float, seconds: float = WINDOW) -> None:
+        self._limit, self._window, self._seconds = limit, window, seconds
+        self._others_pause = seconds / others if others else math.inf
+        self._next_other = time.monotonic() - seconds
         self._counted: deque[float] = deque()
         self._started = time.monotonic() - 7
         self._lock = threading.Lock()
@@ -72,15 +75,16 @@ class Limit:
             while self._next_other <= now:
                 self._counted.append(self._next_other)
                 self._next_other += self._others_pause
-            begun = now - WINDOW
+            seconds = self._seconds
+            begun = now - seconds
             if self._window == "fixed":
-                begun = self._started + (now - self._started) // WINDOW * WINDOW
+                begun = self._started + (now - self._started) // seconds * seconds
             while self._counted and self._counted[0] <= begun:
                 self._counted.popleft()
             exceeded = len(self._counted) >= self._limit
             if not exceeded:
                 self._counted.append(now)
             oldest = self._counted[0] if self._window == "sliding" else begun
-            reset = time.time() + oldest + WINDOW - now
+            reset = time.time() + oldest + seconds - now
             remaining = max(0, self._limit - len(self._counted))
         return Standing(self._limit, remaining, reset, exceeded)

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from sandbox.data import LISTS, World
-from sandbox.limit import Limit, Standing
+from sandbox.limit import WINDOW, Limit, Standing
 from sandbox.messages import ROLES, Before, Key, Reply, Request, error
 from sandbox.metadata import METADATA
 from sandbox.pages import Pages
@@ -34,6 +34,7 @@ class Sandbox:
         latency: float = 0.0,
         limit: int | None = 1000,
         window: str = "sliding",
+        window_seconds: float = WINDOW,
         others_per_minute: float = 0.0,
         port: int = 0,
         **switches: Any,
@@ -59,7 +60,8 @@ class Sandbox:
         self.statuses: list[int] = []
         self.latency = latency
         self.probe = self.switches.probe
-        self._limit = None if limit is None else Limit(limit, window, others_per_minute)
+        others = others_per_minute
+        self._limit = None if limit is None else Limit(limit, window, others, window_seconds)
         self._before: list[Before] = []
         self._server = Server(port, self._answer)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"

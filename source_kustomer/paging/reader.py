@@ -91,7 +91,7 @@ class Reader:
             overlapped = sent_at < self._received_at
             self.position = self._go_on(page, asked, overlapped=overlapped)
             self._received_at = received_at
-        self.pages += 1
+        self.pages += not now.is_confirming
         self._doubted = None
         self._last_page = page.last
         if page.total is not None and page.last is None:
@@ -113,9 +113,12 @@ class Reader:
             self.warnings.append(("expired_position", {}))
             self._begin(Position.first(largest_size))
             return True
-        if now.gap or now.last is None or now.end < (now.total or 0):
+        # Cursors end in a link that is null: one that is refused has expired.
+        if now.gap or now.last is None or PageNumber.parse(now.next) is None:
             return False
         if now.last == self._confirmed:
+            if now.end < (now.total or 0):
+                return False
             self.warnings.append(("refused_end", {"records": now.records}))
             self.position = replace(now, next=None)
         else:
@@ -188,7 +191,7 @@ class Reader:
         records = now.records if is_second else now.records + count
         total, total_at, gap = now.total, now.total_at, None
         if page.total is not None:
-            if asked and total is not None and not is_second:
+            if asked and total is not None:
                 seam = (asked.page - 1) * size
                 told_at = seam if total_at is None else min(seam, total_at)
                 gap = Gap.opened(total, page.total, Seam(told_at, seam, overlapped))
