@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from airbyte_cdk.models import FailureType
+
 from source_kustomer.api.decode import decode
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.rate_limit import CancelledError, LimitError, RateLimiter
@@ -146,7 +148,7 @@ class Client:
                 return value
             wait = attempts.wait(failed.cause)
             if attempts.are_over(failed.cause, wait, is_outage=self.is_outage):
-                self.is_outage = self.is_outage or failed.cause.attempts > 1
+                self.is_outage = self.is_outage or _may_be_an_outage(failed)
                 raise failed
             target.traffic.add(retries=1)
             logger.log(
@@ -209,6 +211,12 @@ class _UnsuccessfulError(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
         self.outcome = outcome
+
+
+def _may_be_an_outage(failed: Failure) -> bool:
+    """Whether other lists may fail for it too: it passes, and is no fault of this document."""
+    is_transient = failed.failure_type is FailureType.transient_error
+    return is_transient and not isinstance(failed.outcome.exception, Fault)
 
 
 def _fault(error: LimitError) -> Fault:
