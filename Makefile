@@ -66,4 +66,5 @@ dist: $(TOOLS)/done ## Build the wheel and the sdist into dist
 	$(TOOLS)/bin/poetry build --clean --output dist
 
 clean: ## Remove what was installed and made
-	rm -rf $(VENV) $(TOOLS) .try dist
+	rm -rf $(VENV) $(TOOLS) .try dist build .hypothesis .*_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -115,3 +115,17 @@ def test_a_python_that_is_too_old_is_told_so_in_a_sentence(tmp_path: Path) -> No
     )
     assert len(done.stderr.splitlines()) == 2
     assert not (tmp_path / "venv").exists()
+
+
+def test_clean_leaves_nothing_that_git_does_not_know(tmp_path: Path) -> None:
+    for made in (
+        *(".venv/bin/python", ".tools/done", ".try/kustomer.duckdb", "dist/a.whl", "build/a"),
+        *(".hypothesis/a", ".ruff_cache/a", ".mypy_cache/a", ".pytest_cache/a", "a.egg-info/b"),
+        "sandbox/tour/__pycache__/a.pyc",
+    ):
+        (tmp_path / made).parent.mkdir(parents=True)
+        (tmp_path / made).touch()
+    (tmp_path / "sandbox/tour/kept.py").touch()
+    run("make", "--silent", "--directory", tmp_path, "--makefile", PROJECT / "Makefile", "clean")
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"sandbox/tour/kept.py"}
