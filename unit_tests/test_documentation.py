@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-import pytest
 import yaml
+from fakes import BASE, Reply, ScriptedTransport, VirtualClock, by_path, page
 
 import source_kustomer
 from docs.tables import (
@@ -18,10 +18,13 @@ from docs.tables import (
     regions,
     requests_a_minute,
 )
+from source_kustomer.api.client import Client, Target
+from source_kustomer.api.headers import RateHeaders
+from source_kustomer.api.probe import Probe
+from source_kustomer.api.rate_limit import RateLimiter
 from source_kustomer.config import DEFAULT_SHARE
-from source_kustomer.custom import _BY_SUFFIX, METADATA_ROLE
 from source_kustomer.errors import CAUSES, WARNINGS
-from source_kustomer.rate_limit import Budget
+from source_kustomer.schema import METADATA_ROLE, custom_columns
 from source_kustomer.streams import STREAMS
 
 GUIDE = PAGE.read_text("utf-8")
@@ -30,6 +33,9 @@ PAGES = [
     *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
     *sorted((PROJECT / "docs").rglob("*.md")),
 ]
+
+# What Kustomer documents that the names of custom attributes end with.
+SUFFIXES = {"Str", "Txt", "Url", "Id", "Tree", "Num", "At", "Bool"}
 
 # The order that Airbyte asks for; others may stand between.
 HEADINGS = [
@@ -72,13 +78,6 @@ def links(path: Path) -> list[str]:
     return [link for link in found if not re.match(r"[a-z]+:", link)]
 
 
-RELATIVE_LINKS = [
-    pytest.param(path, link, id=f"{page_name(path)}->{link}")
-    for path in PAGES
-    for link in dict.fromkeys(links(path))
-]
-
-
 def section(page: str, heading: str) -> str:
     """The text under a heading, down to the next one."""
     return re.split(r"^#+ ", page.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
@@ -96,29 +95,33 @@ def test_given_a_region_with_old_words_then_they_are_replaced() -> None:
     assert generated(f"{GUIDE[:begin]}\nold words\n{GUIDE[end:]}") == GUIDE
 
 
-@pytest.mark.parametrize(
-    "role", [*(stream.role for stream in STREAMS), METADATA_ROLE], ids=lambda role: role
-)
-def test_a_role_stands_in_the_steps_of_the_setup(role: str) -> None:
-    assert f"`{role}` |" in section(GUIDE, "Step 1: Set up Kustomer")
+def test_every_role_stands_in_the_steps_of_the_setup() -> None:
+    steps = section(GUIDE, "Step 1: Set up Kustomer")
+    roles = [*(stream.role for stream in STREAMS), METADATA_ROLE]
+    assert [role for role in roles if f"`{role}` |" not in steps] == []
 
 
-@pytest.mark.parametrize("stream", [stream.__name__.lower() for stream in STREAMS])
-def test_a_stream_has_a_row_and_its_columns(stream: str) -> None:
-    assert f"\n| `{stream}` |" in section(GUIDE, "Supported Streams")
-    assert f"<summary>{stream}: " in section(GUIDE, "Supported Streams")
+def test_every_stream_has_a_row_and_its_columns() -> None:
+    streams = section(GUIDE, "Supported Streams")
+    names = [stream.__name__.lower() for stream in STREAMS]
+    assert [name for name in names if f"\n| `{name}` |" not in streams] == []
+    assert re.findall(r"<summary>(\w+): ", streams) == names
 
 
-@pytest.mark.parametrize("suffix", _BY_SUFFIX)
-def test_a_custom_suffix_is_explained_with_its_type(suffix: str) -> None:
-    column = _BY_SUFFIX[suffix]
-    kind = "timestamp" if "format" in column else column["type"][1]
-    assert f"\n| `{suffix}` | {kind} |\n" in section(GUIDE, "Custom attributes")
-
-
-def test_no_custom_suffix_is_explained_that_does_not_exist() -> None:
-    explained = re.findall(r"^\| `(\w+)` \|", section(GUIDE, "Custom attributes"), re.MULTILINE)
-    assert sorted(explained) == sorted(_BY_SUFFIX)
+def test_every_custom_suffix_is_explained_with_its_type(
+    client: Client, transport: ScriptedTransport
+) -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\w+) \|$", section(GUIDE, "Custom attributes"), re.MULTILINE
+    )
+    assert {suffix for suffix, _ in rows} == SUFFIXES
+    properties: dict[str, object] = {f"a{suffix}": {} for suffix in SUFFIXES}
+    metadata = Reply(body={"data": {"attributes": {"properties": properties}}})
+    transport.script = by_path({"metadata/user": metadata}, otherwise=Reply(body=page()))
+    columns = custom_columns(client, Probe(client), Target("users"), "user", f"{BASE}users")
+    for suffix, kind in rows:
+        column = columns[f"custom_a{suffix}"]
+        assert kind == ("timestamp" if "format" in column else column["type"][1]), suffix
 
 
 def test_every_failure_and_warning_says_what_happened_and_what_to_do() -> None:
@@ -130,23 +133,21 @@ def test_every_failure_and_warning_says_what_happened_and_what_to_do() -> None:
         assert all(len(cell) >= 3 for cell in row.split(" | ")), row
 
 
-@pytest.mark.parametrize("query", sorted(path.name for path in QUERIES.glob("*.sql")))
-def test_a_query_is_linked_by_its_question(query: str) -> None:
-    assert re.search(rf"\[[A-Z][^\]]+\?\]\(\.\./\.\./queries/{query}\)", GUIDE)
+def test_every_query_is_linked_by_its_question() -> None:
+    linked = re.findall(r"\[[A-Z][^\]]+\?\]\(\.\./\.\./queries/([^)]+)\)", GUIDE)
+    assert linked == sorted(path.name for path in QUERIES.glob("*.sql"))
 
 
-@pytest.mark.parametrize("limit", PLANS.values(), ids=PLANS)
-def test_given_a_plan_when_its_limit_is_known_then_the_table_names_the_pace(limit: int) -> None:
-    now = 0.0
-    budget = Budget(DEFAULT_SHARE, clock=lambda: now)
-    with budget.request() as ticket:
+def test_the_pace_of_each_plan_is_what_the_limiter_keeps_to() -> None:
+    for limit in PLANS.values():
+        clock = VirtualClock()
+        limiter = RateLimiter(DEFAULT_SHARE, clock=clock)
         headers = {"x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(limit - 1)}
-        budget.learn(headers, ticket)
-    now = 60.0
-    assert budget.requests_a_minute == requests_a_minute(limit)
-    assert re.search(
-        rf"^\| requests a minute .*\| {requests_a_minute(limit):,} \|", GUIDE, re.MULTILINE
-    )
+        with limiter.request():
+            limiter.observe(RateHeaders.parse(headers, clock.time()))
+        assert limiter.requests_per_minute == requests_a_minute(limit)
+    row = " | ".join(f"{requests_a_minute(limit):,}" for limit in PLANS.values())
+    assert f"| requests a minute at {DEFAULT_SHARE} % | {row} |" in GUIDE
 
 
 def test_the_headings_stand_in_the_order_that_airbyte_asks_for() -> None:
@@ -161,14 +162,19 @@ def test_given_a_page_in_mdx_then_nothing_in_its_words_is_read_as_code() -> None
     assert not re.search(r"[{}]", words)
 
 
-@pytest.mark.parametrize(("path", "link"), RELATIVE_LINKS)
-def test_a_relative_link_leads_to_a_file_and_a_heading(path: Path, link: str) -> None:
+def leads_nowhere(path: Path, link: str) -> bool:
     name, _, fragment = unquote(link).partition("#")
     target = path.parent / name if name else path
-    assert target.exists()
-    assert target.resolve().is_relative_to(PROJECT)
-    if fragment:
-        assert fragment in anchors(target.read_text("utf-8"))
+    if not target.exists() or not target.resolve().is_relative_to(PROJECT):
+        return True
+    return bool(fragment) and fragment not in anchors(target.read_text("utf-8"))
+
+
+def test_every_relative_link_leads_to_a_file_and_a_heading() -> None:
+    found = [(path, link) for path in PAGES for link in links(path)]
+    assert len({path for path, _ in found}) > 1
+    broken = [f"{page_name(path)}: {link}" for path, link in found if leads_nowhere(path, link)]
+    assert broken == []
 
 
 def test_the_newest_version_of_the_changelogs_is_the_version() -> None:
@@ -183,18 +189,29 @@ def test_the_newest_version_of_the_changelogs_is_the_version() -> None:
     assert rows == released
 
 
-@pytest.mark.parametrize("path", PAGES, ids=page_name)
-def test_a_make_target_that_a_page_names_exists(path: Path) -> None:
+def test_every_make_target_that_a_page_names_exists() -> None:
     targets = set(
         re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE)
     )
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)", path.read_text("utf-8"), re.MULTILINE))
-    assert named <= targets
+    for path in PAGES:
+        named = set(re.findall(r"(?:`|^)make ([a-z]+)", path.read_text("utf-8"), re.MULTILINE))
+        assert named <= targets, page_name(path)
 
 
-def test_the_picture_of_the_house_names_every_module() -> None:
-    modules = Path(source_kustomer.__file__).parent.glob("[a-z]*.py")
-    assert {path.name for path in modules} <= set(re.findall(r"\b\w+\.py\b", CONTRIBUTING))
+def test_the_picture_of_the_house_names_every_module_or_its_folder() -> None:
+    house = Path(source_kustomer.__file__).parent
+    named = set(re.findall(r"[\w/]+\.py\b|\b\w+/(?=`)", CONTRIBUTING))
+    named |= {name.rpartition("/")[2] for name in named}
+    modules = [path.relative_to(house) for path in house.rglob("[a-z]*.py")]
+    unnamed = [str(m) for m in modules if not {m.name, f"{m.parent}/"} & named]
+    assert unnamed == []
+
+
+def test_every_module_that_the_guide_for_contributors_names_exists() -> None:
+    folders = ("source_kustomer", "sandbox", "unit_tests", "integration_tests", "docs")
+    files = {path.name for folder in folders for path in (PROJECT / folder).rglob("*.py")}
+    named = {name.rpartition("/")[2] for name in re.findall(r"[\w/]+\.py\b", CONTRIBUTING)}
+    assert named - files == set()
 
 
 def test_the_readme_shows_the_example_that_is_run() -> None:

@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 import source_kustomer
-from source_kustomer import client, read_ahead
+from source_kustomer.api.prefetch import LARGEST_AHEAD, MOST_AHEAD
+from source_kustomer.api.transport import LARGEST_BODY
 from source_kustomer.config import Config
+from source_kustomer.timing import DEFAULT_TIMING
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENT: dict[str, Any] = yaml.safe_load((PROJECT / "metadata.yaml").read_text("utf-8"))
@@ -166,17 +168,18 @@ def test_given_the_suggested_streams_when_looked_up_then_each_has_a_schema() -> 
 
 
 def test_given_the_longest_wait_of_a_page_when_airbyte_waits_then_it_waits_longer() -> None:
-    # A page may wait for its own refusal and then for one that another page met.
-    silence = 2 * client._LONGEST_ASKED_WAIT + client._ANSWER_TIMEOUT
+    # The last attempt at a page begins after all other attempts and waits for the limit.
+    silence = DEFAULT_TIMING.page + DEFAULT_TIMING.limit + DEFAULT_TIMING.response
 
     assert METADATA["maxSecondsBetweenMessages"] >= 2 * silence
 
 
-def test_given_the_largest_answer_when_it_is_read_then_the_memory_suffices() -> None:
+def test_given_the_largest_responses_when_they_are_read_then_the_memory_suffices() -> None:
     (job,) = METADATA["resourceRequirements"]["jobSpecific"]
     requirements = job["resourceRequirements"]
-    # The body as it came, twice while it is put together, and what it is parsed into.
-    largest = 4 * client._LARGEST_BODY + read_ahead._MOST_BYTES_AHEAD
+    # The body as it came, twice while it is put together, and what it is parsed into; beside it
+    # those that are fetched ahead.
+    largest = 4 * LARGEST_BODY + MOST_AHEAD * LARGEST_AHEAD
 
     assert job["jobType"] == "sync"
     assert size(requirements["memory_limit"]) > largest
