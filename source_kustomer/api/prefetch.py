@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from source_kustomer.api.rate_limit import CancelledError, LimitError
 from source_kustomer.api.transport import Response
 from source_kustomer.errors import Fault
+from source_kustomer.timing import SYSTEM_CLOCK, Clock
 
 # Enough to hide a response time of half a second at the pace of Kustomer's largest plan, and no
 # more connections than a browser or two would open.
@@ -37,8 +38,9 @@ Fetch = Callable[[str, Callable[[], bool]], Response]
 class Prefetch:
     """Fetches the pages of one list ahead, on threads, as many as have been worth it so far."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, clock: Clock = SYSTEM_CLOCK) -> None:
         self._fetch = fetch
+        self._clock = clock
         self._running: dict[str, Future[Response]] = {}
         # What threads share: the queue, and a flag that only ever turns true.
         self._waiting: SimpleQueue[tuple[str, Future[Response]] | None] = SimpleQueue()
@@ -59,9 +61,10 @@ class Prefetch:
         if ahead is None:
             self._requests += 1
             return None
-        waited = not ahead.done()
+        began = self._clock.monotonic()
         error = ahead.exception()
         if error is None and not ahead.result().is_error:
+            waited = ahead.result().received_at > began
             self._adapt(ahead.result(), waited=waited and not self._is_busy())
             return ahead
         # What failed meanwhile is asked for again when this page has waited and arrived.
@@ -72,7 +75,7 @@ class Prefetch:
 
     def plan(self, following: Iterable[tuple[str, bool]]) -> None:
         """Fetch what follows, in order, each with whether it is sure to exist."""
-        self._planned_at = (time.monotonic(), time.process_time())
+        self._planned_at = (self._clock.monotonic(), time.process_time())
         guesses = 0
         for place, (url, sure) in enumerate(following):
             guesses += not sure
@@ -91,7 +94,7 @@ class Prefetch:
     def _is_busy(self) -> bool:
         """Whether the processor was in use since the last plan, most of the time."""
         real, used = self._planned_at
-        return time.process_time() - used > _BUSY * (time.monotonic() - real)
+        return time.process_time() - used > _BUSY * (self._clock.monotonic() - real)
 
     def _adapt(self, response: Response, *, waited: bool) -> None:
         took = response.received_at - response.sent_at
