@@ -83,15 +83,13 @@ class Image:
 
     def run(self, *arguments: str, entrypoint: str | None = None) -> Result:
         """Run a container to its end."""
-        began = time.monotonic()
         container = self.start(*arguments, entrypoint=entrypoint)
         try:
             code = container.wait(timeout=300)["StatusCode"]
-            seconds = time.monotonic() - began
             stdout, stderr = (
                 container.logs(stdout=out, stderr=not out).decode() for out in (True, False)
             )
-            return Result(code, stdout, stderr, seconds)
+            return Result(code, stdout, stderr)
         finally:
             container.remove(force=True)
 

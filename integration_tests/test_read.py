@@ -29,7 +29,7 @@ def as_snapshot(name: str, value: object) -> tuple[str, str]:
 
 
 def test_spec_is_what_users_were_shown_before(connector: Connector) -> None:
-    result = connector.run("spec")
+    result = connector.run_script("spec")
     (spec,) = result.of_type("SPEC")
     assert result.code == 0
     now, before = as_snapshot("spec.json", spec)
@@ -100,7 +100,7 @@ def test_two_reads_give_the_same_records(connector: Connector) -> None:
 
 def test_names_in_every_script_arrive_where_the_locale_knows_none(connector: Connector) -> None:
     arguments = ("read", "--config", connector.config, "--catalog", connector.bare_catalog("users"))
-    result = connector.run(*arguments, environment={"PYTHONIOENCODING": "ascii"})
+    result = connector.run_script(*arguments, environment={"PYTHONIOENCODING": "ascii"})
     assert result.code == 0
     assert result.records("users") == connector.read("users").records("users")
     assert not all(record["name"].isascii() for record in result.records("users"))

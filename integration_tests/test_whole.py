@@ -562,7 +562,7 @@ def killed(connector: Connector, lines: int, state: dict[str, Any] | None) -> Ki
         process.kill()
         written += process.stdout.readlines()
     whole = "".join(line for line in written if line.endswith("\n"))
-    return Killed(Result(process.returncode, whole, "", 0))
+    return Killed(Result(process.returncode, whole, ""))
 
 
 @pytest.mark.parametrize(

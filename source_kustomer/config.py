@@ -29,7 +29,7 @@ _ENTER_KEY = "Copy the whole key once more from Settings > Security > API Keys."
 
 # Kustomer's keys have hundreds of characters. Every word of a log that holds the key is masked, and
 # a shorter one would be found in all kinds of words.
-_SHORTEST_KEY = 8
+SHORTEST_KEY = 8
 
 
 class InvalidConfigError(ValueError):
@@ -128,7 +128,7 @@ def _api_key(entered: object) -> str:
         raise InvalidConfigError(
             f"The API key contains a blank, a line break or a control character. {_ENTER_KEY}"
         )
-    if len(key) < _SHORTEST_KEY:
+    if len(key) < SHORTEST_KEY:
         raise InvalidConfigError(f"The API key is too short to be one. {_ENTER_KEY}")
     return key
 

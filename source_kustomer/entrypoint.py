@@ -25,10 +25,11 @@ from airbyte_cdk.models import (
     Status,
     Type,
 )
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from typing_extensions import override
 
+from source_kustomer.config import SHORTEST_KEY
 from source_kustomer.files import check_files
 from source_kustomer.output import Output, OutputError
 from source_kustomer.source import SourceKustomer, parsed
@@ -88,6 +89,13 @@ class _Entrypoint(AirbyteEntrypoint):
     def __init__(self, source: SourceKustomer, output: Output) -> None:
         super().__init__(source)
         self._output = output
+
+    @staticmethod
+    @override
+    def set_up_secret_filter(config: Mapping[str, Any], _: Mapping[str, Any]) -> None:
+        # The key as it is sent; the CDK would also mask what is too short to be one in all words.
+        key = str(config.get("api_key", "")).strip()
+        update_secrets([key] if len(key) >= SHORTEST_KEY else [])
 
     @staticmethod
     @override
