@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from rich.cells import cell_len
 
+from integration_tests.connector import Connector
 from integration_tests.terminal import Terminal
 from sandbox import EVERY_ROLE, LISTS, Reply, Request, Sandbox
 from sandbox.tour.answers import QUESTIONS, ask
@@ -312,3 +313,10 @@ def test_the_database_is_asked_with_the_command_that_the_tour_names(
     asked.wait_for(r"missing\s+kustomer>")
     asked.press("\x04")
     assert asked.finish() == 1
+
+
+def test_the_catalog_that_a_clone_has_asks_for_all_streams(connector: Connector) -> None:
+    catalog = Path(__file__).parents[1] / "secrets" / "catalog.json"
+    result = connector.run("read", "--config", connector.config, "--catalog", str(catalog))
+    assert result.code == 0
+    assert set(result.counts) == set(LISTS)

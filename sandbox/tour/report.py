@@ -14,7 +14,7 @@ from sandbox.tour.answers import Answer, cell
 from sandbox.tour.connector import Stream
 from sandbox.tour.database import Table
 
-ROWS = 12
+ROWS = 8
 
 # Where each table stands in the picture: its column and row.
 _PLACES: Mapping[str, tuple[int, int]] = {
