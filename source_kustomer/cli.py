@@ -2,6 +2,9 @@
 
 import argparse
 from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
+
+from typing_extensions import override
 
 _EXAMPLES = """
 examples:
@@ -32,12 +35,19 @@ _COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    @override
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong; argparse would print the usage before it."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse the command line; exits after printing help or the version, or what is wrong.
 
     The result has `command`, `debug`, and the files of the command.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "source-kustomer",
         description="Reads customers, conversations, users, teams, tags and brands from Kustomer, "
         "as messages of the Airbyte protocol on stdout.",
@@ -48,7 +58,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"source-kustomer {_version()}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, (does, files) in _COMMANDS.items():
-        command = commands.add_parser(name, help=does, description=f"{does.capitalize()}.")
+        command = commands.add_parser(
+            name, help=does, description=f"{does.capitalize()}.", allow_abbrev=False
+        )
         for option in files:
             command.add_argument(
                 f"--{option}", metavar="FILE", required=option != "state", help=_FILES[option]
