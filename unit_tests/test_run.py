@@ -87,7 +87,7 @@ def command(tmp_path: Path) -> Iterator[Command]:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with Sandbox(customers=250, tags=250, brands=3) as it:
+    with Sandbox(customers=250, conversations=5, users=3, tags=250) as it:
         monkeypatch.setenv("KUSTOMER_API_URL", it.url)
         yield it
 

@@ -29,7 +29,7 @@ ASKED_BY_DISCOVER = sorted(
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with Sandbox(customers=250, conversations=30, tags=5) as it:
+    with Sandbox(customers=250, conversations=5, users=3, tags=5) as it:
         monkeypatch.setenv("KUSTOMER_API_URL", it.url)
         yield it
 
