@@ -1,731 +1,708 @@
-"""The budget, in virtual time, against a server that counts as Kustomer's may."""
+"""The limiter's rule against simulated servers, and how threads wait for it."""
 
 import logging
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from heapq import heappop, heappush
-from itertools import count, pairwise
+from itertools import pairwise
 from random import Random
+from statistics import mean
 
 import pytest
+from simulation import MINUTES, Bucket, Connector, Minute, Others, Simulation, per_minute
 
-from source_kustomer.rate_limit import Budget, CancelledError, seconds_until_reset
+from source_kustomer.api.headers import RateHeaders
+from source_kustomer.api.rate_limit import CancelledError, Clock, LimitError, RateLimiter
+
+SILENT = RateHeaders()
+LATENCIES = (0.05, 0.5, 3.0)
+LIMITS_AND_OTHERS = ((300, 0), (300, 90), (300, 150), (300, 240), (1000, 500))
+
+ANY_MINUTE = pytest.mark.parametrize("minute", MINUTES)
+ANY_LATENCY = pytest.mark.parametrize("latency", LATENCIES)
 
 
-class Clock:
+class Totals:
+    """What came of the documented scenarios, 10 minutes each."""
+
+    def __init__(self, seed: int | None) -> None:
+        self.ours = self.others = 0
+        self.used: dict[str, float] = {}
+        for limit, others in LIMITS_AND_OTHERS:
+            for minute in MINUTES:
+                for latency in LATENCIES:
+                    chance = None if seed is None else Random(seed)
+                    self._run(limit, others, minute, latency, chance)
+
+    def _run(
+        self, limit: int, others: int, minute: str, latency: float, chance: Random | None
+    ) -> None:
+        connector = Connector(latency=latency)
+        people = [Others(others, chance=chance)] if others else []
+        simulation = Simulation(Minute(limit, minute), [connector], people)
+        simulation.run(600)
+        self.ours += len(connector.refused)
+        self.others += len(simulation.others_refused)
+        may = min(0.8 * limit, 0.95 * limit - others)
+        used = connector.received_per_minute(0, 600) / may
+        self.used[f"{limit}/{others}, {minute}, {latency} s"] = used
+
+
+def test_with_even_others_nobody_is_refused_and_what_may_be_used_is_used() -> None:
+    totals = Totals(seed=None)
+    assert len(totals.used) == 45
+    assert totals.ours == 0
+    assert totals.others <= 20
+    assert {name: used for name, used in totals.used.items() if used < 0.9} == {}
+
+
+def test_with_others_by_chance_few_are_refused() -> None:
+    totals = Totals(seed=1)
+    assert totals.ours <= 40
+    assert totals.others <= 350
+    assert mean(totals.used.values()) >= 0.95
+    assert min(totals.used.values()) >= 0.7
+
+
+@ANY_MINUTE
+@pytest.mark.parametrize(("latency", "part"), [(0.05, 0.99), (0.5, 0.97), (3.0, 0.94)])
+def test_alone_it_uses_its_share(minute: str, latency: float, part: float) -> None:
+    """A request counts for its latency and a minute: of up to 63.6 s, 60 s are 94 %."""
+    connector = Connector(latency=latency)
+    Simulation(Minute(300, minute), [connector]).run(660)
+    assert connector.received_per_minute(60, 660) >= part * 240
+
+
+@pytest.mark.parametrize("share", [1, 2, 5, 20, 50, 80, 100])
+@pytest.mark.parametrize("limit", [40, 60, 100, 300, 1000, 2000])
+@pytest.mark.parametrize("latency", [0.05, 3.0])
+def test_never_more_than_the_share_is_ours_in_a_minute(
+    share: int, limit: int, latency: float
+) -> None:
+    connector = Connector(share, latency=latency)
+    Simulation(Minute(limit), [connector]).run(200)
+    allowed = max(1, limit * share // 100)
+    assert connector.most_in_a_minute() <= allowed
+    assert not connector.refused
+    possible = min(allowed, 0.95 * limit, 24 / latency * 60)
+    assert connector.received_per_minute(0, 180) >= 0.85 * possible
+
+
+@ANY_MINUTE
+@pytest.mark.parametrize("latency", [0.05, 0.5])
+def test_a_short_stream_does_not_wait_long_from_a_cold_start(minute: str, latency: float) -> None:
+    connector = Connector(latency=latency, pages=120)
+    assert Simulation(Minute(300, minute), [connector]).run(600) <= 15
+
+
+@pytest.mark.parametrize(
+    ("size", "latency", "seconds"),
+    [(20, 0.05, 32), (20, 0.5, 36), (20, 3.0, 49), (50, 0.05, 29), (50, 0.5, 36), (50, 3.0, 52)],
+)
+def test_a_bucket_of_tokens_starves_nobody(size: int, latency: float, seconds: float) -> None:
+    connector = Connector(latency=latency, pages=100)
+    assert Simulation(Bucket(size, 5, 300), [connector]).run(600) <= seconds
+    assert not connector.refused
+
+
+@ANY_LATENCY
+def test_a_server_that_always_says_that_nothing_remains_starves_nobody(latency: float) -> None:
+    connector = Connector(latency=latency, pages=200)
+    simulation = Simulation(Minute(1000), [connector], said=lambda *_: RateHeaders(1000, 0))
+    assert simulation.run(600) <= 52
+
+
+def each_tenth(number: int, headers: RateHeaders) -> RateHeaders:
+    return headers if number % 10 == 0 else SILENT
+
+
+def the_first_three(number: int, headers: RateHeaders) -> RateHeaders:
+    return headers if number <= 3 else SILENT
+
+
+@pytest.mark.parametrize("said", [each_tenth, the_first_three])
+@pytest.mark.parametrize(("limit", "pages", "times"), [(300, 500, 1.05), (1000, 1600, 1.2)])
+def test_responses_without_headers_are_no_news(
+    said: Callable[[int, RateHeaders], RateHeaders], limit: int, pages: int, times: float
+) -> None:
+    connector = Connector(latency=0.3, pages=pages)
+    with_all = Simulation(Minute(limit), [connector]).run(600)
+    connector = Connector(latency=0.3, pages=pages)
+    assert Simulation(Minute(limit), [connector], said=said).run(600) <= times * with_all
+
+
+def test_without_headers_it_keeps_to_the_smallest_limit() -> None:
+    connector = Connector(latency=0.3)
+    Simulation(Minute(1000), [connector], said=lambda *_: SILENT).run(300)
+    assert connector.most_in_a_minute() == 240
+    assert connector.received_per_minute(60, 300) >= 0.97 * 240
+
+
+@ANY_MINUTE
+@pytest.mark.parametrize(("latency", "most"), [(0.05, 1), (0.5, 12), (3.0, 24)])
+def test_a_limit_that_changes_is_followed(minute: str, latency: float, most: int) -> None:
+    """What is in flight when the limit falls cannot be called back."""
+    server, connector = Minute(300, minute), Connector(latency=latency)
+
+    def change(limit: int) -> Callable[[float], None]:
+        return lambda _: setattr(server, "limit", limit)
+
+    changes = [(200.0, change(1000)), (400.0, change(60))]
+    Simulation(server, [connector], changes=changes).run(600)
+    assert connector.received_per_minute(260, 400) >= 0.95 * min(800, 24 / latency * 60)
+    assert len(connector.refused) <= most
+    assert connector.received_per_minute(470, 600) >= 0.85 * 48
+
+
+@ANY_LATENCY
+def test_others_that_begin_suddenly_are_made_room_for(latency: float) -> None:
+    ours = others = 0
+    for minute in MINUTES:
+        connector = Connector(latency=latency)
+        simulation = Simulation(Minute(300, minute), [connector], [Others(150, begin=200)])
+        simulation.run(600)
+        ours += len(connector.refused)
+        others += len(simulation.others_refused)
+    assert ours <= 5
+    assert others <= 89
+
+
+@ANY_MINUTE
+@ANY_LATENCY
+def test_when_others_stop_their_requests_a_minute_are_used(minute: str, latency: float) -> None:
+    connector = Connector(latency=latency)
+    Simulation(Minute(300, minute), [connector], [Others(240, end=200)]).run(400)
+    assert connector.received_per_minute(315, 375) >= 0.9 * 240
+
+
+@ANY_MINUTE
+@ANY_LATENCY
+@pytest.mark.parametrize(("others", "most"), [(300, 20), (330, 20), (600, 10)])
+def test_where_others_use_everything_it_asks_seldom_and_gets_some(
+    minute: str, latency: float, others: float, most: int
+) -> None:
+    connector = Connector(latency=latency)
+    Simulation(Minute(300, minute), [connector], [Others(others)]).run(600)
+    assert connector.received_per_minute(0, 600) >= 1.9
+    counts = [per_minute(connector.refused, begin, begin + 60) for begin in range(0, 540, 10)]
+    assert max(counts) <= most
+
+
+@ANY_MINUTE
+@ANY_LATENCY
+@pytest.mark.parametrize("share", [50, 80])
+def test_two_connectors_share_the_limit(minute: str, latency: float, share: int) -> None:
+    both = [Connector(share, latency=latency), Connector(share, latency=latency)]
+    Simulation(Minute(300, minute), both).run(600)
+    assert sum(connector.received_per_minute(60, 600) for connector in both) >= 0.9 * 285
+    assert sum(len(connector.refused) for connector in both) <= 4
+
+
+class VirtualClock(Clock):
     """Time that goes on only when somebody waits."""
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.waits: list[float] = []
 
-    def __call__(self) -> float:
+    def monotonic(self) -> float:
         return self.now
 
-    def wait(self, seconds: float | None = None) -> bool:
-        self.now += max(seconds or 0.0, 1e-6)
-        return False
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        self.waits.append(seconds)
+        # Rounding must not let time stand still.
+        self.now += max(seconds, 1e-6)
 
 
-class Organization:
-    """Counts everybody's requests in minutes of one kind.
-
-    They slide, or slide by whole seconds, start now and then, or start with the first request
-    after the last one.
-    """
-
-    def __init__(self, clock: Clock, limit: int, others: float, window: str) -> None:
-        self.clock, self.limit, self.window = clock, limit, window
-        self.others_pause = 60 / others if others else float("inf")
-        self.next_other = clock.now - 60 + self.others_pause / 3
-        self.counted: deque[float] = deque()
-        self.ours: list[float] = []
-        self.refused = Counter[str]()
-
-    def _count(self, now: float, whose: str) -> None:
-        counted = self.counted
-        if self.window == "after the last" and counted and counted[0] <= now - 60:
-            counted.clear()
-        started = {
-            "sliding": now - 60,
-            "whole seconds": int(now) - 60 - 1e-9,
-            "now and then": 977 + (now - 977) // 60 * 60,
-        }.get(self.window, 0)
-        while counted and counted[0] <= started:
-            counted.popleft()
-        if len(counted) < self.limit:
-            counted.append(now)
-        else:
-            self.refused[whose] += 1
-
-    def request(self) -> dict[str, str]:
-        while self.next_other <= self.clock.now:
-            self._count(self.next_other, "others'")
-            self.next_other += self.others_pause
-        self._count(self.clock.now, "ours")
-        self.ours.append(self.clock.now)
-        return headers(self.limit, len(self.counted))
-
-    def most_in_a_minute(self) -> int:
-        return max(sum(start <= t < start + 60 for t in self.ours) for start in self.ours)
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
-def headers(limit: int, used: int) -> dict[str, str]:
-    return {"x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(limit - used)}
+def limiter_of(clock: Clock, share: int = 80, window: float = 60.0) -> RateLimiter:
+    return RateLimiter(share, clock=clock, window=window, jitter=lambda: 0.5)
 
 
-def budget(share: int, clock: Clock) -> Budget:
-    it = Budget(share, clock)
-    it._changed.wait = clock.wait  # type: ignore[method-assign, assignment]
-    return it
+def respond(limiter: RateLimiter, headers: RateHeaders = SILENT, *, exceeded: bool = False) -> None:
+    with limiter.request():
+        limiter.observe(headers, exceeded=exceeded)
 
 
-def answered(it: Budget, used: int, limit: int = 1000) -> None:
-    with it.request() as ticket:
-        it.learn(headers(limit, used), ticket)
+def waits_for(wait: float) -> RateHeaders:
+    return RateHeaders(wait=wait)
 
 
-@dataclass(frozen=True)
-class Answers:
-    """So many requests at once, whose answers take about so long, and a few of them longer."""
-
-    at_once: int
-    seconds: float
-    slow_ones: float = 0.0
-
-    def way(self, chance: Random) -> float:
-        is_slow = chance.random() < self.slow_ones
-        return self.seconds * chance.random() + is_slow * 2 * chance.random()
+def use(limiter: RateLimiter, used: int, limit: int = 1000) -> None:
+    respond(limiter, RateHeaders(limit, limit - used))
 
 
-ONE_BY_ONE = (Answers(1, 0.0), Answers(1, 0.01), Answers(1, 0.2))
-AT_ONCE = (Answers(24, 0.02), Answers(24, 0.3), Answers(24, 0.05, slow_ones=0.02))
-
-
-def run(share: int, organization: Organization, seconds: float, answers: Answers) -> None:
-    """Send requests for a while; the first page is read alone."""
-    clock, chance = organization.clock, Random(5)
-    it, end = budget(share, clock), clock.now + seconds
-    number, events = count(), list[tuple[float, int, Callable[[], None]]]()
-    ended = 0
-
-    def send() -> None:
-        request = ExitStack()
-        ticket = request.enter_context(it.request())
-        learned = dict[str, str]()
-
-        def arrive() -> None:
-            learned.update(organization.request())
-
-        def answer() -> None:
-            nonlocal ended
-            it.learn(learned, ticket)
-            request.close()
-            ended += 1
-
-        arrived = clock.now + answers.way(chance)
-        heappush(events, (arrived, next(number), arrive))
-        heappush(events, (arrived + answers.way(chance), next(number), answer))
-
-    while clock.now < end:
-        in_flight = it._sent.in_flight
-        wait = it._wait() if in_flight < (answers.at_once if ended else 1) else float("inf")
-        if wait <= 0:
-            send()
-        elif events and events[0][0] <= clock.now + wait:
-            clock.now, _, happen = heappop(events)
-            happen()
-        else:
-            clock.wait(min(wait, 1.0))
-
-
-WINDOWS = pytest.mark.parametrize(
-    "window", ["sliding", "whole seconds", "now and then", "after the last"]
-)
-ALL_ANSWERS = pytest.mark.parametrize("answers", [*ONE_BY_ONE, *AT_ONCE])
-
-
-@WINDOWS
-@ALL_ANSWERS
-@pytest.mark.parametrize(
-    ("limit", "share"), [(300, 80), (500, 50), (1000, 80), (300, 1), (100, 80), (40, 80)]
-)
-def test_alone_it_uses_its_share_whole_and_never_more(
-    window: str, answers: Answers, limit: int, share: int
-) -> None:
-    clock = Clock()
-    organization = Organization(clock, limit, 0, window)
-    run(share, organization, 240, answers)
-    assert organization.most_in_a_minute() <= limit * share // 100
-    possible = min(
-        limit * share // 100, 60 * answers.at_once / answers.seconds if answers.seconds else limit
-    )
-    assert len(organization.ours) >= 0.95 * possible * 4 - 1
-    assert not organization.refused
-
-
-@WINDOWS
-@ALL_ANSWERS
-@pytest.mark.parametrize(
-    ("limit", "others"), [(300, 90), (300, 150), (300, 240), (1000, 500), (100, 45)]
-)
-def test_it_yields_to_others_so_that_the_limit_is_never_reached(
-    window: str, answers: Answers, limit: int, others: int
-) -> None:
-    clock = Clock()
-    organization = Organization(clock, limit, others, window)
-    run(80, organization, 300, answers)
-    assert not organization.refused["ours"]
-    # Half of the share leaves before it is known what others do.
-    if others + 0.4 * limit < limit:
-        assert not organization.refused
-    assert len(organization.ours) > 5 * 0.5 * (limit - others - 10)
-
-
-def test_without_headers_it_keeps_to_the_smallest_plan() -> None:
-    clock = Clock()
-    it, left = budget(80, clock), list[float]()
-    for _ in range(500):
-        with it.request() as ticket:
-            left.append(clock.now)
-            it.learn({}, ticket)
-    assert all(later - earlier >= 60 for earlier, later in zip(left, left[240:], strict=False))
-    assert left[479] - left[0] < 62
-
-
-@pytest.mark.parametrize("value", ["", "x", "-1", "1.5", "1e9", "9" * 30, "nan", "٣"])
-def test_headers_that_are_no_whole_numbers_are_ignored(value: str) -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    with it.request() as ticket:
-        it.learn({"x-ratelimit-limit": value, "x-ratelimit-remaining": value}, ticket)
-    assert it.requests_a_minute == 240
-
-
-def test_a_remaining_of_zero_on_a_good_answer_waits_and_goes_on() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    for _ in range(3):
-        answered(it, 300, 300)
-    assert 1010 < clock.now < 1200
-    assert it.waited > 10
-
-
-def learned(clock: Clock, share: int, limit: int, used: int) -> Budget:
-    """Make a budget that has learned of two answers, ten seconds apart."""
-    it = budget(share, clock)
-    answered(it, used - 1, limit)
-    clock.now += 10
-    answered(it, used, limit)
-    return it
+def moments(limiter: RateLimiter, clock: VirtualClock, count: int) -> list[float]:
+    """Return after how many seconds each of so many requests leaves."""
+    start, left = clock.now, []
+    for _ in range(count):
+        with limiter.request():
+            left.append(clock.now - start)
+    return left
 
 
 @pytest.mark.parametrize(
-    ("share", "limit", "used", "allowed"),
+    ("share", "limit", "used", "rate"),
     [
-        # The share.
-        (80, 1000, 2, 800),
-        (50, 1000, 2, 500),
-        (1, 300, 2, 3),
-        (33, 500, 2, 165),
-        # What must stay free: 3 %, and at least two.
-        (100, 1000, 2, 970),
-        (100, 300, 2, 291),
-        (100, 75, 2, 72),
-        # What others used, ours not counted, and its square root.
-        (80, 1000, 502, 1000 - 30 - 500 - 23),
-        (100, 300, 102, 300 - 9 - 100 - 10),
-        (80, 1000, 972, 1000 - 30 - 970 - 32),
+        pytest.param(80, 1000, 1, 800, id="share"),
+        pytest.param(1, 300, 1, 3, id="small share"),
+        pytest.param(33, 500, 1, 165, id="odd share"),
+        pytest.param(1, 40, 1, 1, id="at least one"),
+        pytest.param(100, 1000, 1, 950, id="5 % stay free"),
+        pytest.param(80, 1000, 501, 450, id="others' use stays free"),
+        pytest.param(100, 300, 101, 185, id="others' use and 5 % stay free"),
+        pytest.param(80, 300, 300, 1, id="nothing remains"),
+        pytest.param(80, 1000, 0, 800, id="more remains than can be"),
     ],
 )
-def test_what_may_leave_is_the_share_and_what_others_and_the_reserve_leave(
-    share: int, limit: int, used: int, allowed: int
+def test_requests_a_minute_are_the_share_or_what_others_leave_free(
+    clock: VirtualClock, share: int, limit: int, used: int, rate: int
 ) -> None:
-    assert learned(Clock(), share, limit, used).requests_a_minute == allowed
+    limiter = limiter_of(clock, share)
+    use(limiter, used, limit)
+    assert limiter.requests_per_minute == rate
+
+
+def test_until_a_limit_is_named_the_smallest_one_holds(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    assert limiter.requests_per_minute == 240
+    respond(limiter, RateHeaders(None, 200))
+    assert limiter.requests_per_minute == 285 - 99
+    respond(limiter, RateHeaders(500, None))
+    assert limiter.requests_per_minute == 475 - 99
+    respond(limiter, RateHeaders(100, 0, 5.0), exceeded=True)
+    assert limiter.requests_per_minute == 1
+
+
+def test_a_limit_that_a_refusal_names_holds(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    respond(limiter, RateHeaders(100, 7), exceeded=True)
+    assert limiter.requests_per_minute == 80
+
+
+def test_the_highest_use_of_others_counts_for_75_seconds(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    use(limiter, 501)
+    clock.now += 10
+    use(limiter, 301)
+    assert limiter.requests_per_minute == 450
+    clock.now += 64
+    assert limiter.requests_per_minute == 450
+    clock.now += 1.001
+    assert limiter.requests_per_minute == 651
+    clock.now += 10
+    assert limiter.requests_per_minute == 800
 
 
 @pytest.mark.parametrize(
-    ("share", "seconds"),
-    [(80, [0] * 400 + [3] * 400), (2, [0] * 10 + [3] * 10), (1, [0] * 5 + [3] * 5)],
+    ("seconds", "rate"), [(2.9, 920), (3.1, 756), (6, 850), (59, 920), (60.5, 919)]
 )
-def test_half_of_the_share_comes_after_others_were_watched(share: int, seconds: list[int]) -> None:
-    clock, left = Clock(), list[float]()
-    it = budget(share, clock)
-    for used, _ in enumerate(seconds, 1):
-        answered(it, used)
-        left.append(clock.now)
-    assert [round(time - left[0]) for time in left] == seconds
-
-
-@pytest.mark.parametrize(("share", "seconds"), [(1, [0, 60]), (2, [0, 3])])
-def test_at_least_one_request_may_leave_from_the_first_moment(
-    share: int, seconds: list[int]
+def test_growth_of_others_use_in_the_first_minute_counts_as_if_it_went_on(
+    clock: VirtualClock, seconds: float, rate: int
 ) -> None:
-    clock, left = Clock(), list[float]()
-    it = budget(share, clock)
-    for used in (1, 2):
-        answered(it, used, 100)
-        left.append(clock.now)
-    assert [round(time - left[0]) for time in left] == seconds
+    limiter = limiter_of(clock, 100)
+    use(limiter, 21)
+    clock.now += seconds
+    use(limiter, 32)
+    # Ten more, and one of ours; after a minute the first of ours has expired.
+    assert limiter.requests_per_minute == pytest.approx(rate, abs=1)
 
 
-def test_a_limit_of_zero_is_not_one() -> None:
-    it = budget(80, Clock())
-    answered(it, 0, 0)
-    assert it.requests_a_minute == 240
-
-
-def test_a_limit_that_is_raised_is_followed() -> None:
-    clock = Clock()
-    it = learned(clock, 80, 300, 2)
-    with it.request() as ticket:
-        it.learn({"x-ratelimit-limit": "1000"}, ticket)
-    assert it.requests_a_minute == 800
-
-
-def test_pace_of_others_is_measured_between_answers() -> None:
-    """A server whose minute started anew counts little; what others do shows in the gaps."""
-    clock = Clock()
-    it = budget(80, clock)
-    for used in range(1, 30, 3):
-        # Two of others between each two of ours, a second apart: 120 a minute.
-        answered(it, used)
-        clock.now += 1
-    assert it._others.at_most == pytest.approx(120)
-
-
-def test_use_of_others_that_ends_is_forgotten() -> None:
-    clock = Clock()
-    it = learned(clock, 80, 1000, 600)
-    assert it._others.at_most == 598
-    for used in range(1, 60):
-        answered(it, used)
-        clock.now += 0.5
-    assert it._others.at_most == 0
-    assert it.requests_a_minute == 800
-
-
-def test_an_estimate_of_others_stands_for_three_seconds_after_the_count_began_anew() -> None:
-    clock = Clock()
-    it = learned(clock, 80, 1000, 600)
-    clock.now += 30
-    for used, seconds, others in ((1, 1.5, 598), (2, 1.4, 598), (3, 0.2, 598), (4, 1, 0)):
-        answered(it, used)
-        assert it._others.at_most == others
-        clock.now += seconds
-
-
-def test_an_estimate_of_others_follows_what_they_do_after_twenty_seconds() -> None:
-    clock, used, estimates = Clock(), 0, list[float]()
-    it = budget(80, clock)
-    for second in range(27):
-        used += 3 if second < 10 else 1
-        answered(it, used)
-        estimates.append(it._others.at_most)
-        clock.now += 1
-    assert min(estimates[:22]) > 50
-    # They used twenty in this minute, and nothing any more.
-    assert estimates[25:] == [20, 20]
-
-
-@pytest.mark.parametrize(("used", "start"), [(9, 10), (8, 10), (7, 7)])
-def test_a_count_that_falls_is_a_new_one(used: int, start: int) -> None:
-    it = budget(80, Clock())
-    answered(it, 10)
-    answered(it, used)
-    assert it._others._observation is not None
-    assert it._others._observation.start == start
-
-
-@pytest.mark.parametrize("ahead", [10, 24])
-def test_an_answer_that_many_others_overtook_is_no_new_count_and_nobody_elses(ahead: int) -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    answered(it, 1)
-    with it.request() as slow:
-        clock.now += 1
-        for used in range(3, 3 + ahead):
-            answered(it, used)
-        clock.now += 3
-        it.learn(headers(1000, 2), slow)
-    for used in range(3 + ahead, 10 + ahead):
-        answered(it, used)
-    assert it._others.at_least == it._others.at_most == 0
-
-
-def test_a_place_that_was_taken_before_the_count_fell_is_none_after_it() -> None:
-    it = budget(80, Clock())
-    answered(it, 240)
-    with it.request() as overtaken:
-        # It was counted first, then the minute of many ended, then this one was counted.
-        answered(it, 100)
-        it.learn(headers(1000, 241), overtaken)
-    answered(it, 101)
-    assert it._others.at_least == 239
-
-
-def test_a_silence_in_which_the_count_may_have_begun_anew_measures_nothing() -> None:
-    clock = Clock()
-    it = learned(clock, 80, 1000, 600)
-    clock.now += 59
-    answered(it, 600)
-    assert it._others.at_most == 598
-
-
-def test_after_minutes_without_news_others_are_watched_anew() -> None:
-    clock = Clock()
-    it = learned(clock, 80, 100, 100)
-    clock.now += 299
-    assert it.requests_a_minute < 1
-    clock.now += 1
-    assert it.requests_a_minute == 80
-    answered(it, 1, 100)
-    assert it.requests_a_minute == 80
-    left = list[float]()
-    for used in range(2, 42):
-        answered(it, used, 100)
-        left.append(clock.now)
-    assert left[38] - left[0] < 1
-    assert 2.9 < left[39] - left[0] < 3.1
-
-
-def test_what_others_use_shows_in_answers_that_overtake_each_other() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    answered(it, 5)
-    answered(it, 4)
-    clock.now += 4
-    answered(it, 7)
-    # One of the four is not ours, in four seconds.
-    assert it._others.at_most == pytest.approx(15)
-
-
-def test_answers_that_tell_nothing_are_ours_all_the_same() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    answered(it, 1)
-    for _ in range(5):
-        with it.request() as ticket:
-            it.learn({}, ticket)
-    clock.now += 4
-    answered(it, 7)
-    assert it._others.at_most == 0
-
-
-def test_places_of_requests_that_were_lost_may_be_others() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    answered(it, 1)
-    for _ in range(5):
-        with suppress(ConnectionError), it.request():
-            raise ConnectionError
-    clock.now += 4
-    answered(it, 7)
-    assert it._others.at_least == 0
-    assert it._others.at_most == pytest.approx(5 * 15)
-
-
-def test_requests_that_are_on_their_way_may_be_in_the_count() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    answered(it, 1)
-    clock.now += 2
-    with it.request(), it.request(), it.request() as ticket:
-        it.learn(headers(1000, 10), ticket)
-        # Of ten, two are ours that are answered, and two ours that are not.
-        assert it._others.at_least == pytest.approx(6 * 20)
-
-
-def test_a_remaining_without_a_limit_is_not_used() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    with it.request() as ticket:
-        it.learn({"x-ratelimit-remaining": "0"}, ticket)
-    before = clock.now
-    with it.request():
-        assert clock.now - before < 0.01
-
-
-def test_own_requests_are_counted_for_a_minute() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    with it.request() as first:
-        assert first.own == 1
-        with it.request() as second:
-            assert second.own == 2
-    assert it._sent.in_minute() == 2
-    clock.now += 59.9
-    assert it._sent.in_minute() == 2
-    clock.now += 0.1
-    assert it._sent.in_minute() == 0
-
-
-@pytest.mark.parametrize("on_their_way", [0, 1, 3])
-def test_unanswered_requests_are_no_more_than_the_organization_had_left(on_their_way: int) -> None:
-    clock, used = Clock(), 0
-    it = budget(80, clock)
-    with ExitStack() as in_flight:
-        for number in range(200):
-            if number == 199:
-                for _ in range(on_their_way):
-                    in_flight.enter_context(it.request())
-            used += 1
-            with it.request() as ticket:
-                it.learn(headers(300, used), ticket)
-            if number == 99:
-                clock.now += 30.01
-        clock.now += 30.01
-        # The first half no longer counts as ours, but no answer has told that it does not count.
-        assert it._sent.in_minute() == 100 + on_their_way
-        left, end = 0, clock.now + 1
-        while clock.now < end:
-            in_flight.enter_context(it.request())
-            left += 1
-    # Half of the reserve of nine stays free.
-    assert left == 96 - on_their_way + 1
-
-
-def test_where_others_use_everything_it_tries_again_within_a_minute() -> None:
-    clock = Clock()
-    it = learned(clock, 80, 300, 300)
-    left = []
-    for _ in range(4):
-        answered(it, 300, 300)
-        left.append(clock.now)
-    assert all(10 <= later - earlier <= 61 for earlier, later in pairwise(left))
-
-
-def test_what_was_left_before_a_pause_does_not_count_after_it() -> None:
-    clock = Clock()
-    it = learned(clock, 80, 300, 300)
-    # So that there is room for one more, but for what was left.
-    it._others.at_most = 0.0
-    it.pause(5)
-    began = clock.now
-    with it.request():
-        assert 5 <= clock.now - began < 6
-
-
-def test_others_use_no_more_than_all_however_fast_a_burst_seems() -> None:
-    clock = Clock()
-    it = learned(clock, 80, 300, 2)
-    clock.now += 11
-    answered(it, 3, 300)
-    clock.now += 1
-    answered(it, 280, 300)
-    assert it._others.at_most == 300
-
-
-def test_an_answer_that_hangs_holds_up_no_others() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    answered(it, 1, 300)
-    with it.request():
-        for used in range(3, 200):
-            answered(it, used, 300)
-    assert clock.now < 1010
-
-
-def test_where_the_limit_stays_exceeded_one_a_minute_asks_for_it() -> None:
-    clock, left = Clock(), list[float]()
-    it = learned(clock, 80, 300, 300)
-    while clock.now < 1600:
-        with it.request():
-            left.append(clock.now)
-            it.pause(5)
-    assert 8 <= len(left) <= 11
-
-
-def test_the_longest_of_several_pauses_counts() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    it.pause(30)
-    it.pause(5)
-    with it.request():
-        assert clock.now == pytest.approx(1030, abs=0.01)
-
-
-def test_time_is_waited_while_anybody_waits() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    with it.request():
-        pass
-    assert it.waited == 0
-    it.pause(30)
-    seen: list[float] = []
-
-    def wanted() -> bool:
-        seen.append(it.waited)
-        return True
-
-    with it.request(wanted):
-        pass
-    assert it.waited == pytest.approx(30, abs=0.01)
-    assert seen[0] == 0
-    assert max(seen) == pytest.approx(30, abs=1.01)
+def test_growth_of_others_use_is_measured_anew_after_a_silence(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock, 100)
+    use(limiter, 21)
     clock.now += 100
-    assert it.waited == pytest.approx(30, abs=0.01)
+    use(limiter, 301)
+    clock.now += 6
+    use(limiter, 312)
+    assert limiter.requests_per_minute == 950 - 310
 
 
-def test_a_wait_is_looked_at_every_second() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    it.pause(30)
-    looks: list[float] = []
+def test_what_is_not_ours_when_a_refusals_pause_ends_is_others(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    for _ in range(60):
+        respond(limiter)
+    clock.now += 50
+    for _ in range(20):
+        respond(limiter)
+    respond(limiter, RateHeaders(300, 0, 20.0), exceeded=True)
+    assert limiter.requests_per_minute == pytest.approx(285 - (300 - 21), abs=1)
+
+
+def test_a_first_burst_leaves_at_once_and_the_rest_evenly(clock: VirtualClock) -> None:
+    left = moments(limiter_of(clock), clock, 240)
+    assert left[80] == 0
+    assert left[81] == pytest.approx(0.25, abs=0.01)
+    assert left[-1] == pytest.approx(159 * 0.25, abs=0.1)
+    # Then the share is used up until the burst is a minute old.
+    assert moments(limiter_of(clock), clock, 241)[-1] == pytest.approx(60, abs=0.01)
+
+
+def test_a_first_burst_that_was_not_used_is_kept(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    for _ in range(30):
+        use(limiter, 0, 300)
+        clock.now += 1
+    left = moments(limiter, clock, 82)
+    assert left[80] == 0
+    assert left[81] > 0
+
+
+def test_where_others_are_seen_two_seconds_are_made_up_for(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    use(limiter, 401)
+    assert limiter.requests_per_minute == 550
+    clock.now += 10
+    left = moments(limiter, clock, 40)
+    # 550 a minute.
+    assert left[17] == 0
+    assert left[18] > 0
+    assert left[-1] - left[20] == pytest.approx(19 * 60 / 550, abs=0.01)
+
+
+def looks(clock: VirtualClock, remaining: Callable[[int], int], count: int = 9) -> list[float]:
+    """Return the waits between single requests after which so many remain."""
+    limiter, left = limiter_of(clock), list[float]()
+    for number in range(count):
+        with limiter.request():
+            left.append(clock.now)
+            limiter.observe(RateHeaders(300, remaining(number)))
+    return [later - earlier for earlier, later in pairwise(left)]
+
+
+def test_looks_are_seldom_where_they_find_less_and_at_least_each_20_seconds(
+    clock: VirtualClock,
+) -> None:
+    waits = looks(clock, lambda number: 8 - number, 9)
+    assert waits == pytest.approx([3, 6, 12, 20, 20, 20, 20, 20])
+
+
+def test_looks_are_frequent_where_they_find_as_much(clock: VirtualClock) -> None:
+    waits = looks(clock, lambda _: 5, 20)
+    assert waits[:5] == pytest.approx([3.0, 2.1, 1.47, 1.029, 0.7203])
+    assert min(waits) == waits[-1] == pytest.approx(0.15)
+
+
+def test_of_several_in_flight_one_response_adapts_the_looks(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    with ExitStack() as in_flight:
+        for _ in range(5):
+            in_flight.enter_context(limiter.request())
+        for remaining in (8, 7, 6, 5, 4):
+            limiter.observe(RateHeaders(300, remaining))
+    assert moments(limiter, clock, 1) == pytest.approx([3])
+
+
+@pytest.mark.parametrize("wait", [1.0, 3.0, 20.0])
+@pytest.mark.parametrize("refusals", [1, 8])
+def test_a_wait_that_is_named_is_waited_for_and_then_the_next_may_leave(
+    clock: VirtualClock, wait: float, refusals: int
+) -> None:
+    limiter, start = limiter_of(clock), clock.now
+    for _ in range(refusals):
+        respond(limiter, waits_for(wait), exceeded=True)
+    respond(limiter)
+    assert clock.now - start == pytest.approx(refusals * (wait + 0.5))
+
+
+@pytest.mark.parametrize("wait", [None, 0.0, 0.9])
+def test_a_refusal_that_names_no_wait_is_looked_after_at_growing_intervals(
+    clock: VirtualClock, wait: float | None
+) -> None:
+    """Less than a second is a reset that was rounded to whole seconds."""
+    limiter, left = limiter_of(clock), list[float]()
+    for _ in range(7):
+        with limiter.request():
+            left.append(clock.now)
+            limiter.observe(RateHeaders(wait=wait), exceeded=True)
+    waits = [later - earlier for earlier, later in pairwise(left)]
+    assert waits == pytest.approx([3, 6, 12, 20, 20, 20])
+
+
+def test_a_refusal_after_frequent_looks_is_looked_after_as_after_the_first(
+    clock: VirtualClock,
+) -> None:
+    limiter = limiter_of(clock)
+    for _ in range(20):
+        respond(limiter, RateHeaders(300, 0))
+    respond(limiter, exceeded=True)
+    assert moments(limiter, clock, 1) == pytest.approx([1.5])
+
+
+def test_the_longest_of_several_pauses_counts(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    with limiter.request(), limiter.request():
+        for wait in (5.0, 30.0, 10.0):
+            limiter.observe(waits_for(wait), exceeded=True)
+    assert moments(limiter, clock, 1) == pytest.approx([30.5])
+
+
+def test_after_a_pause_one_request_looks_until_its_response_arrives(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    with limiter.request():
+        respond(limiter, waits_for(5), exceeded=True)
+        # This one left before the pause.
+        limiter.observe(RateHeaders(300, 250))
+    assert moments(limiter, clock, 3) == pytest.approx([5.5, 8.5, 11.5])
+    respond(limiter)
+    assert moments(limiter, clock, 3) == [0, 0, 0]
+
+
+def test_a_response_without_headers_holds_nothing_up(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    use(limiter, 1)
+    for _ in range(50):
+        respond(limiter)
+    with suppress(ConnectionError), limiter.request():
+        raise ConnectionError
+    assert clock.waits == []
+
+
+def test_a_request_counts_from_when_it_leaves_until_a_minute_after_it_ended(
+    clock: VirtualClock,
+) -> None:
+    limiter = limiter_of(clock, 1)
+    with limiter.request():
+        use(limiter, 0, 200)
+        clock.now += 70
+        assert moments(limiter, clock, 1) == [0]
+    ended = clock.now
+    respond(limiter)
+    assert 60 <= clock.now - ended < 60.01
+
+
+def test_while_all_are_in_flight_nothing_leaves(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock, 1)
+    with limiter.request(), limiter.request(), limiter.request():
+        clock.now += 1000
+        with pytest.raises(LimitError), limiter.request(max_wait=100):
+            pass
+
+
+def test_a_shorter_window_scales_the_rule(clock: VirtualClock) -> None:
+    left = moments(limiter_of(clock, window=2), clock, 241)
+    assert left[80] == 0
+    assert left[81] == pytest.approx(2 / 240, abs=0.001)
+    assert left[239] < 1.5
+    assert left[240] == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize("max_wait", [0.0, 10.0, 30.4])
+def test_a_pause_that_lasts_too_long_ends_a_request_at_once(
+    clock: VirtualClock, max_wait: float
+) -> None:
+    limiter = limiter_of(clock)
+    respond(limiter, waits_for(30), exceeded=True)
+    with pytest.raises(LimitError) as caught, limiter.request(max_wait=max_wait):
+        pass
+    assert caught.value.is_exceeded
+    assert caught.value.seconds == pytest.approx(30.5)
+    assert str(caught.value) == "the rate limit asks for a wait of 30 s"
+    assert clock.waits == []
+    assert moments(limiter, clock, 1) == pytest.approx([30.5])
+
+
+def test_a_pause_that_is_asked_for_meanwhile_ends_a_request_at_once(clock: VirtualClock) -> None:
+    limiter, start = limiter_of(clock), clock.now
+    with limiter.request():
+        limiter.observe(waits_for(20), exceeded=True)
+
+        def wanted() -> bool:
+            if clock.now >= start + 15:
+                limiter.observe(waits_for(20), exceeded=True)
+            return True
+
+        with pytest.raises(LimitError) as caught, limiter.request(wanted, max_wait=30):
+            pass
+    assert clock.now - start == pytest.approx(15, abs=1)
+    assert caught.value.seconds == pytest.approx(20.5)
+
+
+def test_a_pause_longer_than_can_be_waited_ends_every_request_while_it_lasts(
+    clock: VirtualClock,
+) -> None:
+    limiter, start = limiter_of(clock), clock.now
+    respond(limiter, waits_for(700), exceeded=True)
+    for seconds in (0, 200, 700):
+        clock.now = start + seconds
+        with pytest.raises(LimitError) as caught, limiter.request():
+            pass
+        assert caught.value.seconds == pytest.approx(700.5 - seconds)
+    clock.now = start + 701
+    respond(limiter)
+    assert clock.waits == []
+
+
+def test_a_pause_that_can_just_be_waited_is_waited(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock)
+    respond(limiter, waits_for(539.5), exceeded=True)
+    assert moments(limiter, clock, 1) == pytest.approx([540])
+
+
+def test_a_request_that_waited_long_enough_for_the_share_ends(clock: VirtualClock) -> None:
+    limiter = limiter_of(clock, 1)
+    moments(limiter, clock, 3)
+    start = clock.now
+    with pytest.raises(LimitError) as caught, limiter.request(max_wait=20):
+        pass
+    assert not caught.value.is_exceeded
+    assert caught.value.seconds > 0
+    assert clock.now - start == pytest.approx(20)
+    assert moments(limiter, clock, 1)[0] > 0
+
+
+def test_what_is_no_longer_wanted_does_not_leave(clock: VirtualClock) -> None:
+    limiter, start = limiter_of(clock), clock.now
+    respond(limiter, waits_for(30), exceeded=True)
+    with pytest.raises(CancelledError), limiter.request(lambda: clock.now < start + 3.2):
+        pass
+    assert clock.now == start + 4
+    # It holds nothing up that comes after it.
+    assert moments(limiter, clock, 1) == pytest.approx([26.5])
+
+
+def test_time_is_waited_while_anything_waits(clock: VirtualClock) -> None:
+    limiter, seen = limiter_of(clock), list[float]()
+    respond(limiter)
+    assert limiter.waited == 0
+    respond(limiter, waits_for(30), exceeded=True)
 
     def wanted() -> bool:
-        looks.append(clock.now)
+        seen.append(limiter.waited)
         return True
 
-    with it.request(wanted):
-        pass
-    assert all(later - earlier <= 1 for earlier, later in pairwise(looks))
+    for _ in range(2):
+        with limiter.request(wanted):
+            clock.now += 100
+    assert seen[:4] == [0, 1, 2, 3]
+    assert limiter.waited == pytest.approx(30.5)
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    assert {record.name for record in caplog.records} <= {"airbyte.source_kustomer.rate_limit"}
     return [record.getMessage() for record in caplog.records]
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(10.01, 11), (41.5, 42)])
-def test_a_long_pause_is_told_once(
-    caplog: pytest.LogCaptureFixture, seconds: float, said: int
-) -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    it.pause(seconds)
-    with caplog.at_level(logging.INFO), it.request():
-        pass
-    assert told(caplog) == [
-        f"Waiting {said} s for the rate limit: Kustomer says that it is exceeded."
+def test_a_long_pause_is_logged_once(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    limiter = limiter_of(clock)
+    for wait in (9.5, 10.5, 41.0):
+        respond(limiter, waits_for(wait), exceeded=True)
+        with caplog.at_level(logging.INFO):
+            respond(limiter)
+    assert logged(caplog) == [
+        "Waiting 11 s for the rate limit: Kustomer refuses requests for now.",
+        "Waiting 42 s for the rate limit: Kustomer refuses requests for now.",
     ]
-    assert caplog.records[0].name == "airbyte.source_kustomer.rate_limit"
-
-
-def test_a_short_pause_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    it = budget(80, Clock())
-    it.pause(10)
-    with caplog.at_level(logging.INFO), it.request():
-        pass
-    assert told(caplog) == []
-
-
-@pytest.mark.parametrize("limit", [None, 500])
-def test_a_long_wait_for_the_share_is_told_with_its_numbers(
-    caplog: pytest.LogCaptureFixture, limit: int | None
-) -> None:
-    clock = Clock()
-    it = budget(1, clock) if limit is None else learned(clock, 1, limit, 2)
-    clock.now += 60
-    allowed = it.requests_a_minute
-    with caplog.at_level(logging.INFO):
-        for _ in range(2 * allowed + 1):
-            with it.request():
-                pass
-    line = (
-        f"Waiting 60 s for the rate limit: {allowed} requests in the last minute are what this "
-        f"connector may use of the organization's {limit or 300}."
-    )
-    assert told(caplog) == [line] * 2
-
-
-def test_a_long_wait_is_told_while_another_request_is_on_its_way(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    it = budget(1, Clock())
-    with caplog.at_level(logging.INFO), it.request():
-        for _ in range(3):
-            with it.request():
-                pass
-    assert len(told(caplog)) == 1
-
-
-def test_a_pause_holds_everything_back() -> None:
-    clock = Clock()
-    it = budget(80, clock)
-    it.pause(42)
-    with it.request():
-        assert clock.now >= 1042
-
-
-def test_what_is_not_wanted_does_not_leave() -> None:
-    it = Budget(80)
-    it.pause(60)
-    wanted: Iterator[bool] = iter([True, False])
-    with pytest.raises(CancelledError), it.request(lambda: next(wanted)):
-        pass
-    assert it.waited < 3
-
-
-def test_requests_leave_in_the_order_in_which_they_came() -> None:
-    it, order = Budget(100), list[int]()
-    it.pause(0.3)
-    started = threading.Event()
-
-    def leave(number: int) -> None:
-        started.set()
-        with it.request():
-            order.append(number)
-
-    threads = []
-    for number in range(20):
-        threads.append(threading.Thread(target=leave, args=(number,)))
-        started.clear()
-        threads[-1].start()
-        started.wait()
-    for thread in threads:
-        thread.join()
-    assert order == sorted(order)
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("share", "limit", "requests"),
     [
-        ({}, None),
-        ({"retry-after": "7"}, 7),
-        ({"retry-after": "1.5"}, 1.5),
-        ({"retry-after": "Thu, 01 Jan 2026 00:01:40 GMT"}, 100),
-        ({"retry-after": "soon"}, None),
-        ({"x-ratelimit-reset": "1767225630"}, 30),
-        ({"x-ratelimit-reset": "1767225630.5"}, 30.5),
-        ({"x-ratelimit-reset": "1767225630500"}, 30.5),
-        ({"x-ratelimit-reset": "20"}, 20),
-        ({"x-ratelimit-reset": "1767225000"}, 0),
-        ({"x-ratelimit-reset": "tomorrow"}, None),
-        ({"x-ratelimit-reset": "1767225630", "retry-after": "40"}, 40),
-        ({"x-ratelimit-reset": "1767225650", "retry-after": "40"}, 50),
-        ({"x-ratelimit-reset": "30", "x-ratelimit-remaining": "0"}, 30),
-        ({"x-ratelimit-reset": "30", "x-ratelimit-remaining": "7"}, None),
-        ({"x-ratelimit-reset": "30", "x-ratelimit-remaining": "7", "retry-after": "4"}, 4),
-        ({"x-ratelimit-reset": "30", "x-ratelimit-remaining": "x"}, 30),
-        ({"x-ratelimit-reset": "100000000"}, 100000000),
-        ({"x-ratelimit-reset": "100000001"}, 0),
-        ({"x-ratelimit-reset": "100000000000"}, 100000000000 - 1767225600),
-        ({"x-ratelimit-reset": "100000000001"}, 0),
-        ({"x-ratelimit-reset": " 20 "}, 20),
-        ({"x-ratelimit-reset": "-20"}, None),
-        ({"x-ratelimit-reset": "1" * 16}, None),
-        ({"x-ratelimit-reset": "٣"}, None),
-        ({"retry-after": "20.1234567890"}, None),
-        ({"retry-after": "Thu, 99 Jan 2026 00:01:40 GMT"}, None),
-        ({"retry-after": "Wed, 31 Dec 2025 23:00:00 GMT"}, 0),
-        ({"retry-after": "Thu, 01 Jan 2026 00:01:40 GMT", "x-ratelimit-reset": "7"}, 100),
-        ({"retry-after": "soon", "x-ratelimit-reset": "7"}, 7),
-        # The server's clock is an hour behind this one's.
-        (
-            {
-                "date": "Wed, 31 Dec 2025 23:00:00 GMT",
-                "retry-after": "Wed, 31 Dec 2025 23:00:30 GMT",
-            },
-            30,
-        ),
-        ({"date": "Wed, 31 Dec 2025 23:00:00 GMT", "x-ratelimit-reset": "1767222020"}, 20),
-        ({"date": "Wed, 31 Dec 2025 23:00:00 GMT", "retry-after": "5"}, 5),
-        ({"date": "today", "x-ratelimit-reset": "1767225630"}, 30),
+        (1, None, "3 requests a minute, of the organization's 300,"),
+        (1, 100, "1 request a minute, of the organization's 100,"),
+        (2, 500, "10 requests a minute, of the organization's 500,"),
     ],
 )
-def test_when_a_limit_ends_is_read_from_any_of_its_forms(
-    headers: dict[str, str], seconds: float | None
+def test_a_long_wait_for_the_share_is_logged_with_its_numbers(
+    clock: VirtualClock,
+    caplog: pytest.LogCaptureFixture,
+    share: int,
+    limit: int | None,
+    requests: str,
 ) -> None:
-    assert seconds_until_reset(headers, now=1767225600.0) == seconds
+    limiter = limiter_of(clock, share)
+    with caplog.at_level(logging.INFO):
+        for _ in range(2 * (limit or 300) * share // 100 + 1):
+            respond(limiter, RateHeaders(limit))
+    line = f"the share of {requests} is used up."
+    assert [message.split(": ")[1] for message in logged(caplog)] == [line] * 2
+    assert all(float(message.split()[1]) > 10 for message in logged(caplog))
+
+
+def test_a_long_wait_for_others_is_logged_with_its_numbers(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    limiter = limiter_of(clock)
+    with caplog.at_level(logging.INFO):
+        for remaining in (8, 7, 6, 5, 4):
+            respond(limiter, RateHeaders(300, remaining))
+    line = (
+        "Waiting {} s for the rate limit: of the organization's 300 requests a minute, "
+        "others use about 291 and this connector {}."
+    )
+    assert logged(caplog) == [line.format(12, 3), line.format(20, 4)]
+
+
+class GateClock(Clock):
+    """Real threads wait, for a time that the test sets."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        condition.wait(0.01)
+
+
+def test_requests_of_many_threads_leave_in_the_order_in_which_they_came() -> None:
+    clock, order, threads = GateClock(), list[int](), []
+    limiter = limiter_of(clock, 100)
+    respond(limiter, waits_for(5), exceeded=True)
+
+    def leave(number: int, queued: threading.Event) -> None:
+        def wanted() -> bool:
+            queued.set()
+            return True
+
+        with limiter.request(wanted):
+            limiter.observe(SILENT)
+            order.append(number)
+
+    for number in range(20):
+        queued = threading.Event()
+        threads.append(threading.Thread(target=leave, args=(number, queued), daemon=True))
+        threads[-1].start()
+        assert queued.wait(30)
+    assert order == []
+    for _ in range(200):
+        clock.now += 1
+        for thread in threads:
+            thread.join(0.002)
+    assert order == list(range(20))
+
+
+@pytest.mark.parametrize("news", ["a response", "the end of a request"])
+def test_news_wake_those_that_wait(news: str) -> None:
+    waiting = threading.Event()
+
+    class SilentClock(GateClock):
+        """Wakes nobody by itself."""
+
+        def wait(self, condition: threading.Condition, seconds: float) -> None:
+            waiting.set()
+            condition.wait(60)
+
+    clock, left = SilentClock(), threading.Event()
+    limiter = limiter_of(clock)
+
+    def leave() -> None:
+        with limiter.request():
+            left.set()
+
+    thread = threading.Thread(target=leave, daemon=True)
+    with limiter.request():
+        limiter.observe(waits_for(5), exceeded=True)
+        thread.start()
+        assert waiting.wait(30)
+        assert not left.is_set()
+        clock.now += 10
+        if news == "a response":
+            limiter.observe(SILENT)
+            assert left.wait(30)
+    assert left.wait(30)
+    thread.join()
