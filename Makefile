@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 
 .DEFAULT_GOAL := help
-.PHONY: help python try sql test lint format bench docs requirements dist clean
+.PHONY: help python try sql contract test lint format bench docs requirements dist clean
 
 help: ## Show what there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 15) else \
@@ -37,6 +37,9 @@ try: $(VENV)/try ## See what arrives: from the sandbox, or with secrets/config.j
 
 sql: $(VENV)/try ## Ask the database that `make try` left: type SQL, or make sql < docs/queries/05...sql
 	@$(BIN)/python -m sandbox.tour.sql
+
+contract: $(VENV)/try ## Compare your account with what is documented of the API; reads at most 60 pages
+	@$(BIN)/python -m integration_tests.contract
 
 test: $(VENV)/done ## Run every test: unit, integration, acceptance and container
 	$(BIN)/pytest --numprocesses 4 --dist loadgroup -rs
