@@ -522,3 +522,25 @@ def test_the_key_goes_to_its_own_organization_only(new_sandbox: NewSandbox) -> N
     foreign = [r for r in sandbox.requests if not r.path.startswith("/v1/")]
     assert foreign
     assert {r.key for r in foreign} == {MADE_UP_KEY}
+
+
+@pytest.mark.parametrize(
+    ("switch", "words"),
+    [
+        ("past_end=500", "past_end is one of empty, onward, 404, 400"),
+        ("pages=1", "no switch pages"),
+    ],
+)
+def test_a_switch_that_does_not_exist_is_refused_with_those_that_do(
+    switch: str, words: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", "--switch", switch],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert words in " ".join(done.stderr.split())
