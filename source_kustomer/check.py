@@ -14,6 +14,7 @@ from source_kustomer.paging.page import Page
 from source_kustomer.paging.query import page_query
 
 _NOT_FOUND = 404
+_UNASKED = "used_up_share"
 
 logger = logging.getLogger("airbyte.source_kustomer")
 
@@ -41,7 +42,9 @@ def check_access(client: Client, lists: Sequence[List]) -> None:
     reasons = {
         each: reason for each, got in zip(lists, asked, strict=True) if (reason := got.result())
     }
-    if len(reasons) == len(lists):
+    # At a small share there may be no room for any list, which says nothing against the key.
+    is_accepted = not refused and any(r.cause.name == _UNASKED for r in reasons.values())
+    if len(reasons) == len(lists) and not is_accepted:
         raise _nothing_to_read(reasons)
     if refused:
         # The open list vouches for the key, which tells more of the others.

@@ -195,7 +195,7 @@ def _deadline(seconds: float) -> Iterator[None]:
         _current.connections = None
         # Also instead of the end that a body without a length then seems to have.
         if expired.is_set():
-            raise requests.exceptions.ReadTimeout("the whole response took too long")
+            raise requests.exceptions.ReadTimeout("the whole response took too long") from None
 
 
 class _Connection(HTTPConnection):

@@ -117,5 +117,6 @@ class Outcome:
                 continue
             seen.add(id(current))
             yield current
-            inner = (getattr(current, "reason", None), current.__cause__, current.__context__)
+            context = None if current.__suppress_context__ else current.__context__
+            inner = (getattr(current, "reason", None), current.__cause__, context)
             waiting.extend((*inner, *current.args))
