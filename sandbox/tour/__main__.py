@@ -73,7 +73,8 @@ def tour(screen: Screen, account: Account, folder: Path) -> int:
         answers = [ask(database.connection, question) for question in QUESTIONS]
     records = sum(table.records for table in tables)
     if connector.stopped:
-        screen.say(f"Stopped: {records:,} records are kept, the next `make try` reads the rest.")
+        kept = f"{records:,} records are kept, the next `make try` reads the rest"
+        screen.say("Stopped." if account.is_sandbox else f"Stopped: {kept}.")
         return 130
 
     screen.tables(tables)
@@ -82,6 +83,8 @@ def tour(screen: Screen, account: Account, folder: Path) -> int:
     failures = [*reading.failures, *_missing(account, tables)]
     for failure in failures:
         screen.say(failure, "red")
+    if unfinished.exists():
+        screen.say("The next `make try` reads what is missing.")
     write_report(folder / "report.html", account, streams, tables, answers, connector.warnings)
     screen.say(f"\n{records:,} records in {time.monotonic() - began:.1f} s.")
     screen.files(folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder)

@@ -23,6 +23,8 @@ PAGE_SIZES: Mapping[str, int] = {
 
 # What Kustomer answers for a list that this key may not read.
 _CLOSED = frozenset({401, 403, 404})
+# What an API may answer for a place past the end, where others answer with no records.
+_PAST_END = frozenset({400, 404})
 _SECONDS = (5, 15)
 # A list that still has records here is one that does not count pages, or a very long one.
 _MOST_PAGES = 1 << 20
@@ -98,12 +100,14 @@ class _List:
             # The key goes to no other host.
             allow_redirects=False,
         )
+        if place > 1 and response.status_code in _PAST_END:
+            return None, None
         if response.status_code in _CLOSED:
             raise _ClosedError
         response.raise_for_status()
         document = response.json()
         self.limit = int(response.headers.get("x-ratelimit-limit", 0)) or self.limit
-        total = document.get("meta", {}).get("total")
+        total = (document.get("meta") or {}).get("total")
         ids = [str(resource["id"]) for resource in document["data"]]
         return ids[0] if ids else None, int(total) if total is not None else None
 
