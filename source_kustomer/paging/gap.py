@@ -26,6 +26,14 @@ class Gap:
     end: int
     total: int
 
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def below(self, index: int) -> "Gap | None":
+        """Return what lies below an index."""
+        end = min(self.end, index)
+        return Gap(self.start, end, self.total) if self.start < end else None
+
     @classmethod
     def opened(cls, before: int, total: int, seam: Seam) -> "Gap | None":
         """Return where records slid when the total fell from `before`, None if nowhere."""
@@ -51,5 +59,4 @@ class Gap:
             start = max(start, after)
         elif end <= after:
             end = first
-        end = min(end, total)
-        return Gap(start, end, total) if start < end else None
+        return Gap(start, end, total).below(total)

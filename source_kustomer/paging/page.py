@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from source_kustomer.errors import Fault
-from source_kustomer.paging.query import next_query
+from source_kustomer.paging.query import PageNumber, next_query
 
 Resource = dict[str, Any]
 
@@ -55,6 +55,15 @@ class Page:
             total=count(meta.get("total")),
             last=count(meta.get("totalPages")),
         )
+
+    def check_asked(self, asked: PageNumber, size: int) -> None:
+        """Refuse another page than was asked for, by its number or its size; raises `Fault`."""
+        if self.number is not None and self.number != asked.page:
+            raise Fault("wrong_page", asked=f"page {asked.page}", got=f"page {self.number}")
+        # A server may repeat rows of the page before; twice as many are another page size.
+        got = max(self.size or 0, len(self.ids) // 2)
+        if asked.page > 1 and got > size:
+            raise Fault("wrong_page", asked=f"pages of {size}", got=f"a page of {got}")
 
 
 def _is_id(identifier: Any) -> bool:

@@ -110,14 +110,16 @@ class Position:
         """Return the same position in pages of a tenth, None where they cannot be smaller."""
         size = self.size // _SMALLER
         last, following = PageNumber.parse(self.last), PageNumber.parse(self.next)
-        is_counted = following is not None and (last is not None or self.last is None)
-        if self.size % _SMALLER or not is_counted or self.is_confirming:
+        is_last_sized = self.last is None or (last is not None and last.size is not None)
+        is_next_sized = self.next is None or (following and following.size == self.size)
+        # The last page is asked for once more as it was.
+        is_again = self.next == self.last
+        if self.size % _SMALLER or is_again or not is_last_sized or not is_next_sized:
             return None
-        assert following  # noqa: S101
         return replace(
             self,
             last=last.query(last.page * _SMALLER, size) if last else None,
-            next=following.query((following.page - 1) * _SMALLER + 1, size),
+            next=following.query((following.page - 1) * _SMALLER + 1, size) if following else None,
             size=size,
         )
 

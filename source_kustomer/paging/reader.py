@@ -12,23 +12,15 @@ from source_kustomer.paging.position import Position
 from source_kustomer.paging.query import PageNumber
 from source_kustomer.paging.recent import RecentRecords
 
-# A list that goes on answering with empty pages is broken; real gaps (records that a key may not
-# see) were never seen to be that long.
-_MOST_EMPTY_PAGES = 10
-
 # One vendor documents that lists end after this many records and that the rest is lost.
 _SUSPECTED_CAP = 10_000
 
-# Records that were added in front bring pages without a new one, an import of thousands many; a
-# server that repeats a page for ever brings nothing else.
-_MOST_STALE_PAGES = 50
-
-# While a moved page is read again the list can move on; after this many pages more than the gap
-# has, it moves too fast.
-_MOST_REREADS = 50
+# While a moved page is read again the list can move on; if that leaves as much to read as before
+# this many times, it moves too fast.
+_MOST_STALLED = 50
 
 # A total that goes up and down between two pages would have both read again for ever.
-_MOST_REREADS_OF_A_PAGE = 2
+_MOST_REREADS_OF_A_PAGE = 3
 
 
 class Reader:
@@ -47,10 +39,10 @@ class Reader:
         self.position = position
         self.pages = self.reread = 0
         self._last_page: int | None = None
-        self._confirmed: str | None = None
-        self._doubted: str | None = None
-        self._empty_pages = self._stale_pages = 0
-        self._rereads = Counter[int]()
+        self._confirmed = ""
+        self._doubted = ("", 0)
+        self._stalled = 0
+        self._rereads = Counter[tuple[int, int]]()
         self._received_at = float("-inf")
         self._queries = set[int]()
         self._recent = RecentRecords()
@@ -83,6 +75,9 @@ class Reader:
         """
         now, asked = self.position, PageNumber.parse(self.query)
         page = Page.parse(document, self._list_url, now.size)
+        if page.total is None and self._doubted[0] == self.query:
+            # What is doubted stands as long as nothing else is told.
+            page = replace(page, total=self._doubted[1])
         self._check(page, asked)
         if now.gap and asked:
             self.position = self._fill(now.gap, page, asked.page)
@@ -92,7 +87,7 @@ class Reader:
             self.position = self._go_on(page, asked, overlapped=overlapped)
             self._received_at = received_at
         self.pages += not now.is_confirming
-        self._doubted = None
+        self._doubted = ("", 0)
         self._last_page = page.last
         if page.total is not None and page.last is None:
             self._last_page = -(-page.total // self.position.size)
@@ -130,26 +125,16 @@ class Reader:
         """Hold a page against what is known of the list."""
         now = self.position
         if asked:
-            self._check_number(page, asked)
+            page.check_asked(asked, now.size)
         before = now.gap.total if now.gap else now.total
         is_lower = page.total is not None and before is not None and page.total < before
-        if is_lower and self._doubted != self.query:
+        if is_lower and self._doubted[0] != self.query:
             # One of several servers may be behind the others: a second look tells.
-            self._doubted = self.query
+            self._doubted = (self.query, page.total or 0)
             raise Fault("lower_total", total=page.total or 0, before=before or 0)
-        if now.gap is None:
-            self._check_next(page, asked)
-            self._check_end(page, asked)
-
-    def _check_number(self, page: Page, asked: PageNumber) -> None:
-        """Refuse another page than was asked for, by its number or its size."""
-        if page.number is not None and page.number != asked.page:
-            raise Fault("wrong_page", asked=f"page {asked.page}", got=f"page {page.number}")
-        # A server may repeat rows of the page before; twice as many are another page size.
-        size = max(page.size or 0, len(page.ids) // 2)
-        if asked.page > 1 and size > self.position.size:
-            asked_size = self.position.size
-            raise Fault("wrong_page", asked=f"pages of {asked_size}", got=f"a page of {size}")
+        self._check_next(page, asked)
+        if page.next is None:
+            self._check_end(page, asked, before)
 
     def _check_next(self, page: Page, asked: PageNumber | None) -> None:
         """Refuse a link that does not lead to the page after this one."""
@@ -159,83 +144,105 @@ class Reader:
         if asked and number:
             if number.page <= asked.page:
                 raise Fault("circling_link")
-            if number.page > asked.page + 1:
+            size = max(self.position.size, page.size or 0, len(page.ids))
+            if number.page > asked.page + 1 or (number.size or 0) > size:
                 raise Fault("skipped_pages", asked=asked.page, got=number.page)
         elif page.next == self.query or hash(page.next) in self._queries:
             raise Fault("circling_link")
 
-    def _check_end(self, page: Page, asked: PageNumber | None) -> None:
+    def _check_end(self, page: Page, asked: PageNumber | None, before: int | None) -> None:
         """Refuse an end that comes before the end that is known."""
-        if page.next is not None:
-            return
-        now = self.position
-        records = now.records + (0 if now.is_confirming else len(page.ids))
-        size = max(page.size or now.size, len(page.ids))
-        end = asked.page * size if asked else records
-        if page.total is not None:
-            # One page may be wrong about the total for ever; two in a row are believed.
-            total = page.total if now.total is None else min(page.total, now.total)
-            if end < total:
-                raise Fault("cut_off", records=records, total=total)
-        is_unsure = page.total is None and now.last is not None and now.last != self._confirmed
-        if not page.ids and (is_unsure or self._is_first_of_resumed):
+        now, records, size = self.position, self._records(page), self._size(page, asked)
+        # One page may be wrong about the total for ever; two in a row are believed.
+        totals = [total for total in (page.total, before) if total is not None]
+        # Where pages are not counted, those so far may have come short of what a key may not see.
+        end = asked.page * size if asked else records + size - 1
+        if totals and end < min(totals):
+            raise Fault("cut_off", records=records, total=min(totals))
+        is_unsure = page.total is None and now.last not in {None, self._confirmed}
+        is_lost = self._is_first_of_resumed or (asked and is_unsure)
+        if not page.ids and not now.gap and is_lost:
             raise Fault("past_end")
+
+    def _size(self, page: Page, asked: PageNumber | None) -> int:
+        number = PageNumber.parse(page.next)
+        size = page.size or (number and number.size) or self.position.size
+        # A server chooses its page size on the first page; later, more records are repeated ones.
+        return size if asked and asked.page > 1 else max(size, len(page.ids))
+
+    def _records(self, page: Page) -> int:
+        """Return the records so far with those of a page; with the new ones, if it was read."""
+        now = self.position
+        if not now.is_confirming:
+            return now.records + len(page.ids)
+        return now.records + (self._recent.count_new(page) if self.pages else 0)
 
     def _go_on(self, page: Page, asked: PageNumber | None, *, overlapped: bool) -> Position:
         now, query, count = self.position, self.query, len(page.ids)
-        is_second = now.is_confirming
         self._queries.add(hash(query))
-        self._count_pages_without_news(page)
-        number = PageNumber.parse(page.next)
-        size = max(page.size or (number and number.size) or now.size, count)
-        records = now.records if is_second else now.records + count
+        size = self._size(page, asked)
+        if page.next is not None:
+            self._recent.check_news(page, size)
+        records = self._records(page)
         total, total_at, gap = now.total, now.total_at, None
-        if page.total is not None:
-            if asked and total is not None:
-                seam = (asked.page - 1) * size
-                told_at = seam if total_at is None else min(seam, total_at)
-                gap = Gap.opened(total, page.total, Seam(told_at, seam, overlapped))
-                self._rereads.clear()
+        if asked and total is not None:
+            seam = (asked.page - 1) * size
+            told_at = seam if total_at is None else min(seam, total_at)
+            # Where a list ends tells its total too.
+            implied = total if page.next else seam + count
+            told = implied if page.total is None else page.total
+            gap = Gap.opened(total, told, Seam(told_at, seam, overlapped))
+            self._stalled = 0
+            self._rereads.clear()
+        # At an end, and where cursors lead, the lower total counts: cursors do not lead to what was
+        # added before them.
+        is_higher = page.total is not None and total is not None and page.total > total
+        if page.total is not None and not (is_higher and not (asked and page.next)):
             total, total_at = page.total, asked.page * size if asked else records
         position = Position(query, page.next, size, records, total, total_at, gap)
-        is_confirmed = is_second or (count == 0 and now.last == self._confirmed)
-        is_whole = page.total is not None and records >= page.total
+        is_confirmed = now.is_confirming or (count == 0 and now.last == self._confirmed)
+        is_whole = page.total is not None and records >= max(page.total, now.total or 0)
         if page.next is None and not is_confirmed and not is_whole:
             return self._to_confirm(position)
         return position
 
     def _to_confirm(self, position: Position) -> Position:
         """Return where the last page is asked for once more, because no total confirms the end."""
-        self._confirmed = position.last
+        self._confirmed = position.last or ""
         return replace(position, next=position.last)
-
-    def _count_pages_without_news(self, page: Page) -> None:
-        more = page.next is not None
-        self._empty_pages = self._empty_pages + 1 if more and not page.ids else 0
-        if self._empty_pages > _MOST_EMPTY_PAGES:
-            raise Fault("empty_pages", pages=self._empty_pages)
-        self._stale_pages = self._stale_pages + 1 if more and self._recent.has_all(page) else 0
-        if self._stale_pages > _MOST_STALE_PAGES:
-            raise Fault("circling_link")
 
     def _fill(self, gap: Gap, page: Page, number: int) -> Position:
         """Take a page that was read again out of the gap; raises `Fault`."""
-        now = self.position
+        now, first = self.position, (number - 1) * self.position.size
         self.reread += 1
-        self._rereads[number] += 1
         total = gap.total if page.total is None else page.total
         left = gap.without(number, now.size, total, now.end)
-        if left is None or self._rereads[number] > _MOST_REREADS_OF_A_PAGE:
-            # The end was that of a server that is behind if the total says so now.
-            is_end_wrong = now.next is None and total > now.end
-            return replace(now, gap=None, next=now.last if is_end_wrong else now.next)
-        if self._rereads.total() > _MOST_REREADS + (gap.end - gap.start) // now.size:
+        self._rereads[first, total] += 1
+        if left and self._rereads[first, total] > _MOST_REREADS_OF_A_PAGE:
+            # The total goes up and down; what it says of this page was done.
+            left = left.below(first)
+        self._stalled += left is not None and len(left) >= len(gap)
+        if self._stalled > _MOST_STALLED:
             raise Fault("moving_list", pages=self.reread)
-        return replace(now, gap=left)
+        # A page without a total leaves open when it was read.
+        total_at = now.end if now.total_at is None else now.total_at
+        if now.next is None and number * now.size == now.end:
+            # The last page is the last no more.
+            now = replace(now, next=page.next)
+        if now.next is None and total > now.end and now.last != self._confirmed:
+            # The end was that of a server that is behind.
+            now = self._to_confirm(now)
+        return replace(
+            now,
+            total=max(now.total or 0, total),
+            total_at=total_at if page.total is not None else min(total_at, gap.start),
+            gap=left,
+        )
 
     def _compare_with_total(self, page: Page) -> None:
         """Warn where the end is believed although records seem to be missing."""
-        records, total = self.position.records, page.total
+        records = self.position.records
+        total = self.position.total if page.total is None else page.total
         if total is None:
             if records == _SUSPECTED_CAP:
                 self.warnings.append(("suspected_cap", {"records": records}))
