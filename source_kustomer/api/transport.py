@@ -1,10 +1,7 @@
 """One request leaves, one whole response comes back, within its timeouts and below a size."""
 
 import os
-import socket
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
@@ -13,13 +10,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
-from typing_extensions import override
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from source_kustomer.api.deadline import DeadlineAdapter, deadline
 from source_kustomer.config import Config, is_loopback
 from source_kustomer.errors import Fault
 from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
@@ -73,7 +67,7 @@ class HttpTransport:
         self._config = config
         self._timing = timing
         self._clock = clock
-        self._adapter = _Adapter(pool_maxsize=32)
+        self._adapter = DeadlineAdapter(pool_maxsize=32)
 
     def get(self, url: str, largest_body: int = LARGEST_BODY) -> Response:
         """Send a GET request and read the whole response, whatever its status.
@@ -85,7 +79,7 @@ class HttpTransport:
         request.prepare_url(url, None)
         timeout = (self._timing.connect, self._timing.silence)
         sent_at = self._clock.monotonic()
-        with _deadline(self._timing.response):
+        with deadline(self._timing.response):
             answer = self._adapter.send(request, timeout=timeout, stream=True, **self._settings)
             with answer:
                 body = _body(answer, largest_body)
@@ -158,87 +152,3 @@ def _version() -> str:
         return version(_DISTRIBUTION)
     except PackageNotFoundError:
         return "unknown"
-
-
-class _Current(threading.local):
-    """The connections that this thread uses, while its response has a deadline."""
-
-    connections: set[HTTPConnection] | None = None
-
-
-_current = _Current()
-
-
-@contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    """Close the connections that this thread uses when the time is over.
-
-    The timeouts of a socket begin anew with every byte, so that headers that trickle never end.
-    """
-    connections = _current.connections = set()
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        for connection in [*connections]:
-            if connection.sock is not None:
-                with suppress(OSError):
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, expire)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        _current.connections = None
-        # Also instead of the end that a body without a length then seems to have.
-        if expired.is_set():
-            raise requests.exceptions.ReadTimeout("the whole response took too long") from None
-
-
-class _Connection(HTTPConnection):
-    @override
-    def connect(self) -> None:
-        self._watch()
-        super().connect()
-
-    @override
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self._watch()
-        super().request(*args, **kwargs)
-
-    def _watch(self) -> None:
-        if _current.connections is not None:
-            _current.connections.add(self)
-
-
-class _TlsConnection(_Connection, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-_POOLS: Mapping[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
-
-
-class _Adapter(HTTPAdapter):
-    """Makes connections that a deadline can close."""
-
-    @override
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    @override
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
