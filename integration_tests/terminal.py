@@ -20,7 +20,7 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_SECONDS = 60
+_SECONDS = 120
 
 
 class Terminal:
