@@ -1,5 +1,6 @@
 """What rate-limit headers say, whichever clock is wrong."""
 
+import time
 from email.utils import formatdate
 
 import pytest
@@ -74,6 +75,7 @@ def test_nothing_may_remain_but_a_limit_of_nothing_is_none() -> None:
         pytest.param("1" + "0" * 300, None, id="absurd"),
         pytest.param("99999999999", None, id="epoch in 5138"),
         pytest.param("999999999999999", None, id="milliseconds in 33658"),
+        pytest.param("1769904000", 31 * DAY, id="a month ahead"),
         pytest.param("1769904001", None, id="more than a month ahead"),
         pytest.param("Thu, 99 Jan 2026 00:01:40 GMT", None, id="no date"),
         pytest.param("2026-13-01T00:00:30Z", None, id="no ISO date"),
@@ -144,3 +146,13 @@ def test_where_both_clocks_are_doubtful_the_shorter_wait_counts(
 @pytest.mark.parametrize("date", ["today", "", "1767225600"])
 def test_a_date_that_is_none_leaves_the_local_clock(date: str) -> None:
     assert parsed(date=date, reset=1767225630).wait == 30
+
+
+def test_a_time_without_an_offset_is_utc_wherever_the_connector_runs(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(time.tzset)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert parsed(reset="2026-01-01T00:00:30").wait == 30
