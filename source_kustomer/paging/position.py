@@ -112,15 +112,16 @@ class Position:
         last, following = PageNumber.parse(self.last), PageNumber.parse(self.next)
         is_last_sized = self.last is None or (last is not None and last.size is not None)
         is_next_sized = self.next is None or (following and following.size == self.size)
-        # The last page is asked for once more as it was.
-        is_again = self.next == self.last
-        if self.size % _SMALLER or is_again or not is_last_sized or not is_next_sized:
+        if self.size % _SMALLER or not is_last_sized or not is_next_sized:
             return None
+        # A last page that is to be confirmed is read anew.
+        read = last.page - (self.next == self.last) if last else 0
         return replace(
             self,
-            last=last.query(last.page * _SMALLER, size) if last else None,
+            last=last.query(read * _SMALLER, size) if last and read else None,
             next=following.query((following.page - 1) * _SMALLER + 1, size) if following else None,
             size=size,
+            records=min(self.records, read * self.size),
         )
 
     def ahead(self, last_page: int | None) -> Iterator[tuple[str, bool]]:
