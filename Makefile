@@ -50,6 +50,7 @@ lint: $(VENV)/done ## Check style, types and the lock, as CI does
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
 	$(TOOLS)/bin/poetry check --lock
 
 format: $(VENV)/done ## Format the code

@@ -12,7 +12,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from sandbox import Reply, Sandbox
+from sandbox import Reply, Request, Sandbox
 
 OURS = (str(Path(sys.executable).with_name("source-kustomer")),)
 PLAIN = (sys.executable, "-m", "benchmarks.plain")
@@ -118,15 +118,16 @@ class ManyCustomers(Sandbox):
             self._parts.append((before, after))
 
     @override
-    def _by_number(self, name: str, params: Mapping[str, str]) -> Reply:
-        if name != "customers":
-            return super()._by_number(name, params)
-        page = int(params["page"])
+    def respond(self, request: Request) -> Reply:
+        if request.path != "/v1/customers":
+            return super().respond(request)
+        page = request.page
         data = ",".join(
             f"{before}{page:016x}{place:08x}{after}"
             for place, (before, after) in enumerate(self._parts)
         )
-        following = self._link(name, page + 1, _PAGE) if page < self._last else None
+        link = f"/v1/customers?page={page + 1}&pageSize={_PAGE}"
+        following = link if page < self._last else None
         totals = {"total": self._records, "totalPages": self._last}
         meta = json.dumps({"page": page, "pageSize": _PAGE, **totals})
         links = json.dumps({"next": following})
