@@ -381,11 +381,14 @@ def test_a_zero_character_stays_in_json_and_in_no_text() -> None:
             },
         ),
         (
-            {"id": "a", "attributes": {"additionalMembers": 1, "additionalAttributes": 2}},
+            {"id": "a", "attributes": {"additionalMembers": {}, "additionalAttributes": {"b": 1}}},
             {
                 "id": "a",
                 "type": None,
-                "additionalAttributes": {"additionalMembers": 1, "additionalAttributes": 2},
+                "additionalAttributes": {
+                    "additionalMembers": {},
+                    "additionalAttributes": {"b": 1},
+                },
             },
         ),
         ({"id": "a", "attributes": {}}, {"id": "a", "type": None}),
