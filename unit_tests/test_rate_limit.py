@@ -547,11 +547,11 @@ def test_a_request_that_waited_long_enough_for_the_share_ends(clock: VirtualCloc
     limiter = limiter_of(clock, 1)
     moments(limiter, clock, 3)
     start = clock.now
-    with pytest.raises(LimitError) as caught, limiter.request(max_wait=20):
+    with pytest.raises(LimitError) as caught, limiter.request(max_wait=20.5):
         pass
     assert not caught.value.is_exceeded
     assert caught.value.seconds > 0
-    assert clock.now - start == pytest.approx(20)
+    assert clock.now - start == pytest.approx(20.5)
     assert moments(limiter, clock, 1)[0] > 0
 
 
@@ -676,33 +676,74 @@ def test_requests_of_many_threads_leave_in_the_order_in_which_they_came() -> Non
     assert order == list(range(20))
 
 
+class SilentClock(GateClock):
+    """Wakes nobody by itself."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Semaphore(0)
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        self.waiting.release()
+        condition.wait(60)
+
+
 @pytest.mark.parametrize("news", ["a response", "the end of a request"])
-def test_news_wake_those_that_wait(news: str) -> None:
-    waiting = threading.Event()
-
-    class SilentClock(GateClock):
-        """Wakes nobody by itself."""
-
-        def wait(self, condition: threading.Condition, seconds: float) -> None:
-            waiting.set()
-            condition.wait(60)
-
-    clock, left = SilentClock(), threading.Event()
+def test_news_wake_all_that_may_leave(news: str) -> None:
+    clock, left, done = SilentClock(), threading.Semaphore(0), threading.Event()
     limiter = limiter_of(clock)
+    use(limiter, 0, 300)
 
     def leave() -> None:
         with limiter.request():
-            left.set()
+            left.release()
+            done.wait(60)
 
-    thread = threading.Thread(target=leave, daemon=True)
-    with limiter.request():
+    threads = [threading.Thread(target=leave, daemon=True) for _ in range(3)]
+    with ExitStack() as request:
+        request.enter_context(limiter.request())
         limiter.observe(waits_for(5), exceeded=True)
-        thread.start()
-        assert waiting.wait(30)
-        assert not left.is_set()
-        clock.now += 10
+        for thread in threads:
+            thread.start()
+            assert clock.waiting.acquire(timeout=30)
+        clock.now += 5.5
         if news == "a response":
             limiter.observe(SILENT)
-            assert left.wait(30)
-    assert left.wait(30)
-    thread.join()
+        else:
+            request.close()
+        assert left.acquire(timeout=30)
+        # The one that left looks; the pace is even again when it has found room.
+        limiter.observe(SILENT)
+        assert left.acquire(timeout=30)
+        assert left.acquire(timeout=30)
+        done.set()
+    for thread in threads:
+        thread.join(30)
+
+
+class FirstOnlyClock(GateClock):
+    """Wakes only the first one that waits, which waits for less than a second."""
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        condition.wait(0.01 if seconds < 1 else 60)
+
+
+def test_one_that_leaves_wakes_the_next() -> None:
+    clock, left, done = FirstOnlyClock(), threading.Semaphore(0), threading.Event()
+    limiter = limiter_of(clock)
+    for _ in range(81):
+        respond(limiter)
+
+    def leave() -> None:
+        with limiter.request():
+            left.release()
+            done.wait(60)
+
+    threads = [threading.Thread(target=leave, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        clock.now += 0.26
+        assert left.acquire(timeout=30)
+    done.set()
+    for thread in threads:
+        thread.join(30)

@@ -122,7 +122,7 @@ class Pace:
         self._in_flight -= 1
         self._ended.append(now)
 
-    def observe(self, headers: RateHeaders, now: float, *, exceeded: bool = False) -> None:
+    def observe(self, headers: RateHeaders, now: float, *, exceeded: bool) -> None:
         """Learn from a response whose request has not ended."""
         self.limit = headers.limit or self.limit
         if exceeded:
