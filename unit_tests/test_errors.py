@@ -456,17 +456,9 @@ def test_a_sentence_says_what_is_wrong_and_what_to_do(cause: Cause) -> None:
     assert 60 < len(sentence) < 300
     to_do = r"run|check|correct|copy|make|add|put|leave|free|please report"
     assert re.search(rf"[:;,] (so )?({to_do})\b", sentence)
-
-
-@EACH_CAUSE
-def test_a_user_is_told_to_run_it_again_where_that_helps_alone(cause: Cause) -> None:
-    runs_again = re.search(r"run (it|the sync) again", cause.sentence) is not None
+    runs_again = re.search(r"run (it|the sync) again", sentence) is not None
     assert runs_again == (cause.failure_type is TRANSIENT)
-
-
-@EACH_CAUSE
-def test_a_row_says_in_a_phrase_what_it_is_recognized_by(cause: Cause) -> None:
-    assert re.fullmatch(r"(HTML|JSON|[a-z`0-9])(?![A-Z]).{1,100}[^.]", cause.recognized_by)
+    assert re.fullmatch(r"(JSON|[a-z`0-9])(?![A-Z]).{1,100}[^.]", cause.recognized_by)
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", cause.name)
 
 
@@ -582,15 +574,6 @@ def test_the_longest_words_that_are_quoted_have_200_characters() -> None:
 
 
 @pytest.mark.parametrize(
-    "template",
-    [
-        "The key '{}' is not known",
-        "key={}",
-        "({}...)",
-        "{}xyz",
-    ],
-)
-@pytest.mark.parametrize(
     "shown",
     [
         "key-that-nobody",
@@ -603,9 +586,10 @@ def test_the_longest_words_that_are_quoted_have_200_characters() -> None:
     ],
 )
 def test_no_eight_characters_of_the_key_are_quoted_whatever_stands_between(
-    template: str, shown: str
+    shown: str,
 ) -> None:
-    assert quoted({"message": template.format(shown)}) == ""
+    assert quoted({"message": f"The key '{shown}' is not known"}) == ""
+    assert quoted({"message": f"key={shown}xyz"}) == ""
 
 
 def test_words_that_share_fewer_characters_with_the_key_are_quoted() -> None:

@@ -68,7 +68,8 @@ def test_the_cause_the_patience_and_an_outage_each_bound_the_attempts(
 
 
 def test_no_attempt_begins_after_the_time_beside_what_the_limit_took(clock: VirtualClock) -> None:
-    state = attempts(clock)
+    state = Attempts(Patience.reading(TIMING), TIMING, clock)
+    assert state.number == 1
     clock.advance(290)
     assert not state.are_over(SIX_TIMES, 10, is_outage=False)
     assert state.are_over(SIX_TIMES, 10.5, is_outage=False)
