@@ -192,6 +192,19 @@ def test_a_first_page_that_is_refused_is_no_end() -> None:
     assert not reader().recover(CAUSE["rejected_request"], 10)
 
 
+def test_a_refusal_after_exactly_ten_thousand_records_is_no_end() -> None:
+    it = resumed(1000)
+    it.take(page(1001))
+    assert it.recover(CAUSE["rejected_request"], 10)
+    assert not reader_at_the_cap().recover(CAUSE["rejected_request"], 10)
+
+
+def reader_at_the_cap() -> Reader:
+    it = resumed(999)
+    it.take(page(1000, last=9999))
+    return it
+
+
 def test_a_page_that_is_read_again_and_refused_is_no_end() -> None:
     it = resumed(4, gap_start=5, gap_end=15, gap_total=90)
     it.take(page(2))
@@ -445,6 +458,16 @@ def test_a_list_may_end_after_as_many_empty_pages() -> None:
         it.take(document([], f"?page={number + 1}&pageSize=200"))
     it.take(document([], None, total=0))
     assert it.is_finished
+
+
+@pytest.mark.parametrize(("total", "is_finished"), [(10, True), (11, False)])
+def test_an_empty_page_past_the_total_is_the_end_whatever_its_link_says(
+    total: int, *, is_finished: bool
+) -> None:
+    it = reader()
+    it.take(page(1, total=total))
+    it.take(page(2, records=0, total=total))
+    assert it.is_finished == is_finished
 
 
 def test_a_server_that_repeats_a_page_circles() -> None:

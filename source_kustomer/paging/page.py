@@ -56,6 +56,13 @@ class Page:
             last=count(meta.get("totalPages")),
         )
 
+    def chosen_size(self, asked: PageNumber | None, size: int) -> int:
+        """Return the page size that the server goes by, where another may have been asked for."""
+        number = PageNumber.parse(self.next)
+        told = self.size or (number and number.size) or size
+        # A server chooses its page size on the first page; later, more records are repeated ones.
+        return told if asked and asked.page > 1 else max(told, len(self.ids))
+
     def check_asked(self, asked: PageNumber, size: int) -> None:
         """Refuse another page than was asked for, by its number or its size; raises `Fault`."""
         if self.number is not None and self.number != asked.page:

@@ -1,5 +1,6 @@
 """Reads one list from a position to its end: each page goes in, each new record comes out."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -78,6 +79,9 @@ class Reader:
         if page.total is None and self._doubted[0] == self.query:
             # What is doubted stands as long as nothing else is told.
             page = replace(page, total=self._doubted[1])
+        if asked and not page.ids and (asked.page - 1) * now.size >= (page.total or math.inf):
+            # A link past the end that the total names leads nowhere.
+            page = replace(page, next=None)
         self._check(page, asked)
         if now.gap and asked:
             self.position = self._fill(now.gap, page, asked.page)
@@ -109,7 +113,8 @@ class Reader:
             self._begin(Position.first(largest_size))
             return True
         # Cursors end in a link that is null: one that is refused has expired.
-        if now.gap or now.last is None or PageNumber.parse(now.next) is None:
+        is_end = PageNumber.parse(now.next) is not None and now.records != _SUSPECTED_CAP
+        if now.gap or now.last is None or not is_end:
             return False
         if now.last == self._confirmed:
             if now.end < (now.total or 0):
@@ -152,7 +157,8 @@ class Reader:
 
     def _check_end(self, page: Page, asked: PageNumber | None, before: int | None) -> None:
         """Refuse an end that comes before the end that is known."""
-        now, records, size = self.position, self._records(page), self._size(page, asked)
+        now, records = self.position, self._records(page)
+        size = page.chosen_size(asked, now.size)
         # One page may be wrong about the total for ever; two in a row are believed.
         totals = [total for total in (page.total, before) if total is not None]
         # Where pages are not counted, those so far may have come short of what a key may not see.
@@ -164,12 +170,6 @@ class Reader:
         if not page.ids and not now.gap and is_lost:
             raise Fault("past_end")
 
-    def _size(self, page: Page, asked: PageNumber | None) -> int:
-        number = PageNumber.parse(page.next)
-        size = page.size or (number and number.size) or self.position.size
-        # A server chooses its page size on the first page; later, more records are repeated ones.
-        return size if asked and asked.page > 1 else max(size, len(page.ids))
-
     def _records(self, page: Page) -> int:
         """Return the records so far with those of a page; with the new ones, if it was read."""
         now = self.position
@@ -180,7 +180,7 @@ class Reader:
     def _go_on(self, page: Page, asked: PageNumber | None, *, overlapped: bool) -> Position:
         now, query, count = self.position, self.query, len(page.ids)
         self._queries.add(hash(query))
-        size = self._size(page, asked)
+        size = page.chosen_size(asked, now.size)
         if page.next is not None:
             self._recent.check_news(page, size)
         records = self._records(page)
