@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from fakes import BASE, PROBE, Reply, Script, ScriptedTransport, by_path, error
+from typing_extensions import override
 
 from source_kustomer.api.client import Client, Target
 from source_kustomer.api.probe import Probe
-from source_kustomer.errors import Failure
+from source_kustomer.errors import Failure, Outcome
 from source_kustomer.records import conversion
-from source_kustomer.schema import METADATA_ROLE, Column, custom_columns
+from source_kustomer.schema import Column, custom_columns
 
 SAMPLE = f"{BASE}customers?page=1&pageSize=100"
 ACCEPTED = Reply(body={"data": {"id": "key"}})
@@ -240,8 +241,8 @@ def test_a_column_is_described_by_its_label(
 
 
 CLOSED = {
-    "missing role": (NO_ROLE, f"lacks the role {METADATA_ROLE}"),
-    "missing role as 401": (error(401), f"lacks the role {METADATA_ROLE}"),
+    "missing role": (NO_ROLE, "lacks the role org.permission.metadata.read"),
+    "missing role as 401": (error(401), "lacks the role org.permission.metadata.read"),
     "not there": (error(404), "does not offer the metadata of customers"),
 }
 
@@ -261,6 +262,8 @@ def test_where_the_metadata_are_closed_the_first_page_tells_and_the_warning_says
     assert warning.startswith("The custom attributes of customers are those of its first page only")
     assert reason in warning
     assert {*transport.sent} == {f"{BASE}metadata/customer", SAMPLE, f"{BASE}{PROBE}"}
+    # Once more only where that may help.
+    assert len(transport.asked("metadata/customer")) == (2 if closed.status == 404 else 1)
 
 
 NO_METADATA = {
@@ -327,21 +330,35 @@ def test_what_failed_once_is_asked_for_again(client: Client, transport: Scripted
     assert [*found] == ["custom_tierStr"]
 
 
+class HeardProbe(Probe):
+    """A probe that says when an outcome was explained by it."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.has_explained = threading.Event()
+
+    @override
+    def explain(self, outcome: Outcome) -> Outcome:
+        explained = super().explain(outcome)
+        self.has_explained.set()
+        return explained
+
+
 @pytest.mark.parametrize("status", [401, 404])
 def test_without_a_probe_the_open_list_vouches_for_the_key(
     client: Client, transport: ScriptedTransport, status: int
 ) -> None:
-    metadata_answered = threading.Event()
+    probe = HeardProbe(client)
 
-    def closed(_: str) -> Reply:
-        metadata_answered.set()
-        return error(status)
-
-    def open_list(_: str) -> Reply:
-        metadata_answered.wait(60)
+    def opens_late(_: str) -> Reply:
+        probe.has_explained.wait(60)
         return customers({"tierStr": "a"})
 
-    found = columns(client, transport, closed, open_list, probe=error(404))
+    transport.script = by_path(
+        {"customers": opens_late, "metadata/customer": error(status), PROBE: error(404)}
+    )
+    target = Target("customers", "role.of.the.list", is_list=True)
+    found = custom_columns(client, probe, target, "customer", SAMPLE)
     assert [*found] == ["custom_tierStr"]
 
 
