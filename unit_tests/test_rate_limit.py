@@ -163,8 +163,8 @@ def test_others_that_begin_suddenly_are_made_room_for(latency: float) -> None:
         simulation.run(600)
         ours += len(connector.refused)
         others += len(simulation.others_refused)
-    assert ours <= 5
-    assert others <= 89
+    assert ours <= 8
+    assert others <= 120
 
 
 @ANY_MINUTE
@@ -322,15 +322,14 @@ def test_growth_of_others_use_is_measured_anew_after_a_silence(clock: VirtualClo
     assert limiter.requests_per_minute == 950 - 310
 
 
-def test_what_is_not_ours_when_a_refusals_pause_ends_is_others(clock: VirtualClock) -> None:
+def test_a_refusal_that_passes_says_nothing_of_what_others_use_after_it(
+    clock: VirtualClock,
+) -> None:
     limiter = limiter_of(clock)
-    for _ in range(60):
-        respond(limiter)
-    clock.now += 50
-    for _ in range(20):
-        respond(limiter)
+    respond(limiter)
     respond(limiter, RateHeaders(300, 0, 20.0), exceeded=True)
-    assert limiter.requests_per_minute == pytest.approx(285 - (300 - 21), abs=1)
+    respond(limiter, RateHeaders(300, 297, None))
+    assert limiter.requests_per_minute == 240
 
 
 def test_a_first_burst_leaves_at_once_and_the_rest_evenly(clock: VirtualClock) -> None:

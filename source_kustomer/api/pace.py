@@ -2,8 +2,8 @@
 
 1. Never more than the share of the limit is ours in any minute; a request counts from when it
    leaves until a minute after it ended.
-2. Others use `limit - remaining - own`, at the end of a refusal's pause too: the highest of the
-   last 75 s counts, and in the first minute also its growth, as if that went on.
+2. Others use `limit - remaining - own`: the highest of the last 75 s counts, and in the first
+   minute also its growth, as if that went on.
 3. Requests leave evenly, at the smaller of the share and what others leave free, less 5 %.
 4. Where the limit is almost used up, or that pace is slower still, single requests look for room:
    more seldom after one that finds less, more often after one that finds as much.
@@ -127,10 +127,6 @@ class Pace:
         self.limit = headers.limit or self.limit
         if exceeded:
             self._pause(headers.wait or 0.0, now)
-            if headers.remaining == 0:
-                # Whatever is not ours when the pause ends is others': by then a fixed window is
-                # over, and all that is ours of the last minute was in it.
-                self._see_others(self.limit - self._own_since(self.pause_ends - self._window), now)
             return
         self._is_refused = self._is_refused and now < self.pause_ends
         if headers.remaining is None:
@@ -167,9 +163,6 @@ class Pace:
         while self._others and self._others[-1][1] <= others:
             self._others.pop()
         self._others.append((now, others))
-
-    def _own_since(self, moment: float) -> int:
-        return self._in_flight + sum(ended > moment for ended in self._ended)
 
     def _only_looks(self, now: float) -> bool:
         is_known = now < self._observed_at + self._window
