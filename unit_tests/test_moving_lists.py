@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from moving import Driver, MovingList, ReadError, Total, true_total
 
 # Many small examples find more than few large ones: ten records a page, thirty pages.
-quickly = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+quickly = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 
 seeds = st.integers(0, 2**32)
 lengths = st.one_of(st.integers(0, 300), st.sampled_from([0, 1, 9, 10, 11, 100, 101]))
