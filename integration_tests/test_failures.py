@@ -268,6 +268,7 @@ def test_every_row_of_the_table_has_a_case() -> None:
         "used_up_share",
         "lost_access",
         "past_end",
+        "refused_page",
         "lower_total",
         "not_metadata",
         "name_lookup",

@@ -31,7 +31,7 @@ _LARGEST_INTEGER = 2**63 - 1
 _LARGEST_NUMBER = 1e29
 
 _NUMERAL = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_DECIMAL = re.compile(r"-?[0-9]{1,29}(\.[0-9]{1,40})?", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,40})?", re.ASCII)
 _ITSELF = re.compile(r"(?:https?://[^/?#]+)?/v1/[^/?#]+/([^/?#]+)")
 
 # PostgreSQL takes it in no text.

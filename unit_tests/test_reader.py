@@ -173,9 +173,27 @@ def test_a_page_that_is_refused_has_the_last_page_read_again(told: dict[str, Any
     assert it.recover(refused, 10)
     it.take(page(1, **told))
     # A page that the total promises is not done without.
-    assert it.recover(refused, 10) == it.is_finished == (told != {"total": 11})
-    if it.is_finished:
+    assert it.recover(refused, 10) == (told != {"total": 11})
+    if told != {"total": 11}:
+        # The page after it tells whether that is the end.
+        assert it.query == "page=3&pageSize=10"
+        assert it.recover(refused, 10)
+        assert it.is_finished
         assert it.warnings == [("refused_end", {"records": 10})]
+
+
+@pytest.mark.parametrize("records", [0, 10])
+def test_a_page_after_the_refused_one_tells_whether_that_is_the_end(records: int) -> None:
+    it, refused = reader(), CAUSE["rejected_request"]
+    it.take(page(1))
+    assert it.recover(refused, 10)
+    it.take(page(1))
+    assert it.recover(refused, 10)
+    if records:
+        assert fault(it, page(3)) == ("refused_page", {"page": 2})
+    else:
+        it.take(page(3, last=3, records=0))
+        assert it.is_finished
 
 
 def test_a_refused_page_is_read_after_all_when_the_last_one_still_leads_to_it() -> None:

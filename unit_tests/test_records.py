@@ -237,7 +237,9 @@ CONVERTED: list[tuple[Any, object, object]] = [
     (NUMBER, float("inf"), None),
     (NUMBER, "1" + 29 * "0", None),
     (NUMBER, "9" * 29, None),
-    (NUMBER, "9" + 28 * "0", 9e28),
+    (NUMBER, "9" * 18, 1e18),
+    # A float would lose digits of it.
+    (NUMBER, "1" + 18 * "0", None),
     (NUMBER, f"0.{'1' * 40}", 1 / 9),
     (NUMBER, f"0.{'1' * 41}", None),
     (NUMBER, "1e400", None),

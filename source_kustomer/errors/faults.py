@@ -59,6 +59,12 @@ FAULTS: Final = (
         "run it again later.",
     ),
     Cause(
+        "refused_page", "a page that is refused again and again, while pages follow it", ONCE,
+        SYSTEM,
+        "Kustomer refuses page {page} of {stream} again and again, although there are pages after "
+        "it: tell Kustomer's support.",
+    ),
+    Cause(
         "empty_pages", "many empty pages in a row that each promise another", ONCE, TRANSIENT,
         "{pages} pages of {stream} in a row were empty and each promised another: run it again "
         "later, and tell Kustomer's support if it lasts.",

@@ -63,6 +63,17 @@ class Page:
         # A server chooses its page size on the first page; later, more records are repeated ones.
         return told if asked and asked.page > 1 else max(told, len(self.ids))
 
+    def check_next(self, asked: PageNumber, size: int) -> None:
+        """Refuse a link to another number than the next; raises `Fault`."""
+        number = PageNumber.parse(self.next)
+        if number is None:
+            return
+        if number.page <= asked.page:
+            raise Fault("circling_link")
+        largest = max(size, self.size or 0, len(self.ids))
+        if number.page > asked.page + 1 or (number.size or 0) > largest:
+            raise Fault("skipped_pages", asked=asked.page, got=number.page)
+
     def check_asked(self, asked: PageNumber, size: int) -> None:
         """Refuse another page than was asked for, by its number or its size; raises `Fault`."""
         if self.number is not None and self.number != asked.page:

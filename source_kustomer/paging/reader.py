@@ -41,6 +41,7 @@ class Reader:
         self.pages = self.reread = 0
         self._last_page: int | None = None
         self._confirmed = ""
+        self._refused = 0
         self._doubted = ("", 0)
         self._stalled = 0
         self._rereads = Counter[tuple[int, int]]()
@@ -83,6 +84,8 @@ class Reader:
             # A link past the end that the total names leads nowhere.
             page = replace(page, next=None)
         self._check(page, asked)
+        if self._refused and page.ids:
+            raise Fault("refused_page", page=self._refused)
         if now.gap and asked:
             self.position = self._fill(now.gap, page, asked.page)
         else:
@@ -113,14 +116,18 @@ class Reader:
             self._begin(Position.first(largest_size))
             return True
         # Cursors end in a link that is null: one that is refused has expired.
-        is_end = PageNumber.parse(now.next) is not None and now.records != _SUSPECTED_CAP
-        if now.gap or now.last is None or not is_end:
+        number = PageNumber.parse(now.next)
+        if now.gap or now.last is None or number is None or now.records == _SUSPECTED_CAP:
             return False
-        if now.last == self._confirmed:
-            if now.end < (now.total or 0):
-                return False
+        if self._refused:
             self.warnings.append(("refused_end", {"records": now.records}))
             self.position = replace(now, next=None)
+        elif now.last == self._confirmed:
+            if now.end < (now.total or 0):
+                return False
+            # Where a page follows the refused one, that was no end.
+            self._refused = number.page
+            self.position = replace(now, next=number.query(number.page + 1))
         else:
             # The list may have lost its end, and what stood there is on the last page now.
             self.position = self._to_confirm(now)
@@ -143,16 +150,9 @@ class Reader:
 
     def _check_next(self, page: Page, asked: PageNumber | None) -> None:
         """Refuse a link that does not lead to the page after this one."""
-        if page.next is None:
-            return
-        number = PageNumber.parse(page.next)
-        if asked and number:
-            if number.page <= asked.page:
-                raise Fault("circling_link")
-            size = max(self.position.size, page.size or 0, len(page.ids))
-            if number.page > asked.page + 1 or (number.size or 0) > size:
-                raise Fault("skipped_pages", asked=asked.page, got=number.page)
-        elif page.next == self.query or hash(page.next) in self._queries:
+        if asked and PageNumber.parse(page.next):
+            page.check_next(asked, self.position.size)
+        elif page.next and (page.next == self.query or hash(page.next) in self._queries):
             raise Fault("circling_link")
 
     def _check_end(self, page: Page, asked: PageNumber | None, before: int | None) -> None:
