@@ -424,6 +424,7 @@ TYPES_AND_ATTEMPTS = {
     "circling_link": (TRANSIENT, 1),
     "skipped_pages": (TRANSIENT, 1),
     "wrong_page": (TRANSIENT, 6),
+    "refused_page": (TRANSIENT, 1),
     "empty_pages": (TRANSIENT, 1),
     "moving_list": (TRANSIENT, 1),
     "lower_total": (TRANSIENT, 6),

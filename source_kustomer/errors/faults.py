@@ -60,9 +60,9 @@ FAULTS: Final = (
     ),
     Cause(
         "refused_page", "a page that is refused again and again, while pages follow it", ONCE,
-        SYSTEM,
+        TRANSIENT,
         "Kustomer refuses page {page} of {stream} again and again, although there are pages after "
-        "it: tell Kustomer's support.",
+        "it: run it again later, and tell Kustomer's support if it lasts.",
     ),
     Cause(
         "empty_pages", "many empty pages in a row that each promise another", ONCE, TRANSIENT,
