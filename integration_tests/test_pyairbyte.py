@@ -159,6 +159,34 @@ def in_utc(moment: str | None) -> datetime | None:
     return datetime.fromisoformat(moment.removesuffix("Z")) if moment else None
 
 
+@pytest.mark.xdist_group("databases")
+def test_given_values_that_databases_refuse_or_misread_when_loaded_then_they_fit(
+    sandbox: Sandbox, database: Database, new_source: NewSource
+) -> None:
+    digits = 12345678901234567890123
+    first, second, third = sandbox.lists["customers"][:3]
+    first["attributes"] |= {"name": "a\0b", "rev": digits, "createdAt": "2024-03-01t05:30:00+05:30"}
+    first["attributes"]["custom"]["lifetimeValueNum"] = 1e29
+    second["attributes"]["name"] = "00123"
+    second["attributes"]["custom"]["lifetimeValueNum"] = digits
+    third["attributes"]["custom"]["notesTxt"] = "c\0d"
+    sandbox.touch()
+    load(new_source("process", sandbox), database, "customers")
+    rows = "SELECT name, rev, createdAt, custom_lifetimeValueNum, custom_notesTxt FROM customers "
+    (row,) = database.rows(f"{rows} WHERE id = '{first['id']}'")
+    assert row[:4] == ("ab", None, in_utc("2024-03-01T00:00:00Z"), None)
+    (row,) = database.rows(f"{rows} WHERE id = '{second['id']}'")
+    assert (row[0], row[3]) == ("00123", None)
+    (row,) = database.rows(f"{rows} WHERE id = '{third['id']}'")
+    assert row[4] == "cd"
+    # PostgreSQL keeps U+0000 in JSON, and makes no text of it.
+    kept = "SELECT custom ->> 'lifetimeValueNum', additionalAttributes ->> 'rev' FROM customers "
+    (row,) = database.rows(f"{kept} WHERE id = '{first['id']}'")
+    assert (float(row[0]), row[1]) == (1e29, str(digits))
+    (row,) = database.rows(f"{kept} WHERE id = '{second['id']}'")
+    assert row == (str(digits), None)
+
+
 def test_given_changes_at_kustomer_when_read_again_then_the_second_read_replaces_the_first(
     way: str, sandbox: Sandbox, database: Database, new_source: NewSource
 ) -> None:

@@ -31,6 +31,7 @@ class VirtualClock(rate_limit.Clock):
         self._now = now
         self._lock = threading.Lock()
         self.slept: list[float] = []
+        self.waited: list[float] = []
 
     @override
     def monotonic(self) -> float:
@@ -45,6 +46,7 @@ class VirtualClock(rate_limit.Clock):
 
     @override
     def wait(self, condition: threading.Condition, seconds: float) -> None:
+        self.waited.append(seconds)
         self.advance(max(seconds, _INSTANT))
         # Lets other threads in, as a real wait does.
         condition.wait(0)
