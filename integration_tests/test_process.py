@@ -88,7 +88,7 @@ def test_help_and_mistakes_are_for_people(
 def blocks(process: int, number: int) -> bool:
     """Whether the connector has blocked a signal, which it does before it loads the CDK."""
     # What starts a first process blocks signals too, until it has become the connector.
-    if b"source_kustomer" not in Path(f"/proc/{process}/cmdline").read_bytes():
+    if Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"unshare"):
         return False
     status = Path(f"/proc/{process}/status").read_text()
     mask = re.search(r"^SigBlk:\s*([0-9a-f]+)", status, re.MULTILINE)
