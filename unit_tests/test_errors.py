@@ -243,6 +243,7 @@ def test_every_fault_is_raised_with_the_details_that_its_sentence_takes() -> Non
         ("gateway_timeout", html(504)),
         ("server_failure", Outcome(503, b"no healthy upstream")),
         ("refused_key", Outcome(401, b" \n")),
+        ("refused_key", Outcome(401)),
         ("broken_body", Outcome(200, b"associated with pod")),
         # The borders of the classes of statuses.
         ("broken_body", Outcome(299)),
