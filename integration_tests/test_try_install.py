@@ -89,7 +89,8 @@ def test_a_machine_without_such_a_configuration_tells_uv_nothing() -> None:
 def test_help_tells_of_every_target() -> None:
     makefile = (PROJECT / "Makefile").read_text()
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
-    told = {line.split()[0] for line in run("make", "--silent", "--no-print-directory", "help").splitlines()}
+    shown = run("make", "--silent", "--no-print-directory", "help")
+    told = {line.split()[0] for line in shown.splitlines()}
     # `python` is a check that others begin with.
     assert told == {*phony.split()} - {"python"}
 

@@ -193,7 +193,7 @@ class KustomerStream(HttpStream):
 
         self._reading = _Reading(
             reader=Reader(self._url(""), position, is_resumed=is_resumed),
-            prefetch=Prefetch(fetch),
+            prefetch=Prefetch(fetch, self._client.clock),
             progress=Progress(self.name, self._client, target.traffic),
             flatten=self._flattener(),
             target=target,

@@ -480,8 +480,8 @@ def test_a_refusal_that_was_fetched_ahead_is_not_asked_for_again(
 @pytest.mark.parametrize(
     ("reply", "backoff", "line"),
     [
-        (OUTAGE, 1, r"tags: server failure \(status 500\); waiting (\S+) s before attempt 2\."),
-        (raising(requests.ReadTimeout()), 25, r"tags: timeout; waiting (\S+) s before attempt 2\."),
+        (OUTAGE, 1, r"tags: server failure \(status 500\); attempt 2 in (\S+) s\."),
+        (raising(requests.ReadTimeout()), 25, r"tags: timeout; attempt 2 in (\S+) s\."),
     ],
     ids=["short", "long"],
 )

@@ -153,12 +153,12 @@ class Client:
             target.traffic.add(retries=1)
             logger.log(
                 logging.WARNING if wait > _LONG_WAIT else logging.INFO,
-                "%s: %s%s; waiting %.1f s before attempt %d.",
+                "%s: %s%s; attempt %d %s.",
                 target.name,
                 failed.cause.name.replace("_", " "),
                 f" (status {failed.outcome.status})" if failed.outcome.status else "",
-                wait,
                 attempts.number + 1,
+                f"in {wait:.1f} s" if wait else "when the limit allows it",
             )
             self.clock.sleep(wait)
             attempts.number += 1
