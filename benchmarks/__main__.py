@@ -26,7 +26,7 @@ _END = "<!-- end benchmarks -->"
 _TURNS = 5
 _PAGE = 100
 _LIMIT, _SHARE = 300, 240
-_ANSWER = 0.5
+_LATENCY = 0.5
 _MINUTES = 12
 
 
@@ -140,7 +140,7 @@ def _latency(seconds: dict[str, float]) -> Iterator[Row]:
     with ManyCustomers(records, latency=latency) as sandbox:
         seconds |= {"plain": read(PLAIN, sandbox).seconds, "ours": read(OURS, sandbox).seconds}
     yield Row(
-        f"{records:,} customers at 200 ms an answer, plain / ours",
+        f"{records:,} customers at 200 ms a response, plain / ours",
         8,
         seconds["plain"] / seconds["ours"],
         at_least=True,
@@ -150,7 +150,7 @@ def _latency(seconds: dict[str, float]) -> Iterator[Row]:
 def _round_trips() -> Iterator[Row]:
     for command, at_most in (("discover", 2.3), ("check", 2.3)):
         with (
-            Sandbox(customers=_PAGE, conversations=_PAGE, latency=_ANSWER) as sandbox,
+            Sandbox(customers=_PAGE, conversations=_PAGE, latency=_LATENCY) as sandbox,
             tempfile.NamedTemporaryFile("w", suffix=".json") as config,
         ):
             json.dump({"org_name": "acme", "api_key": sandbox.key}, config)
@@ -158,8 +158,9 @@ def _round_trips() -> Iterator[Row]:
             run(*OURS, command, "--config", config.name, url=sandbox.url)
             times = [request.time for request in sandbox.requests]
         # From when the first request came until the last was answered.
-        trips = (max(times) - min(times)) / _ANSWER + 1
-        yield Row(f"`{command}` at {1000 * _ANSWER:.0f} ms an answer: round trips", at_most, trips)
+        trips = (max(times) - min(times)) / _LATENCY + 1
+        what = f"`{command}` at {1000 * _LATENCY:.0f} ms a response: round trips"
+        yield Row(what, at_most, trips)
 
 
 def _pace() -> Iterator[Row]:
@@ -178,8 +179,8 @@ def _pace() -> Iterator[Row]:
     what = f"a limit of {_LIMIT} a minute"
     used = 100 * a_minute / _SHARE
     yield Row(f"{what}, nobody else: share used in a minute", 95, used, at_least=True, unit=" %")
-    yield Row(f"{what}, nobody else: answers 429", 0, alone.statuses.count(429))
-    yield Row(f"{what}, others take 90 evenly: answers 429", 0, shared.statuses.count(429))
+    yield Row(f"{what}, nobody else: responses 429", 0, alone.statuses.count(429))
+    yield Row(f"{what}, others take 90 evenly: responses 429", 0, shared.statuses.count(429))
 
 
 def _write(rows: list[Row], seconds: dict[str, float]) -> None:
@@ -187,7 +188,7 @@ def _write(rows: list[Row], seconds: dict[str, float]) -> None:
     table = "\n".join(("| measured in one run | goal | now |", "|---|---|---|", *lines))
     chart = f"""```mermaid
 xychart-beta horizontal
-    title "Seconds for 20,000 customers at 200 ms an answer"
+    title "Seconds for 20,000 customers at 200 ms a response"
     x-axis ["plain HttpStream", "source-kustomer"]
     y-axis "seconds, start-up included" 0 --> {5 * (seconds["plain"] // 5 + 1):.0f}
     bar [{seconds["plain"]:.1f}, {seconds["ours"]:.1f}]
