@@ -187,10 +187,11 @@ def test_given_values_that_databases_refuse_or_misread_when_loaded_then_they_fit
     assert row == (str(digits), None)
 
 
+@pytest.mark.xdist_group("databases")
 def test_given_changes_at_kustomer_when_read_again_then_the_second_read_replaces_the_first(
-    way: str, sandbox: Sandbox, database: Database, new_source: NewSource
+    sandbox: Sandbox, database: Database, new_source: NewSource
 ) -> None:
-    source = new_source(way, sandbox)
+    source = new_source("process", sandbox)
     load(source, database)
     first = {stream: ids(database, stream) for stream in LISTS}
     sandbox.remove("customers", 60, at=30)
@@ -206,12 +207,13 @@ def test_given_changes_at_kustomer_when_read_again_then_the_second_read_replaces
     assert ("Acme renamed",) in database.rows("SELECT name FROM brands")
 
 
+@pytest.mark.xdist_group("databases")
 def test_given_a_stream_that_fails_when_read_again_then_its_old_table_stays_whole(
-    way: str, sandbox: Sandbox, database: Database, new_source: NewSource
+    sandbox: Sandbox, database: Database, new_source: NewSource
 ) -> None:
     from airbyte.exceptions import AirbyteConnectorFailedError
 
-    source = new_source(way, sandbox)
+    source = new_source("process", sandbox)
     load(source, database)
     before = {stream: ids(database, stream) for stream in LISTS}
     for stream in LISTS:
