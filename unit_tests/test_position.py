@@ -42,6 +42,8 @@ FIFTH = {"last": "page=5&pageSize=100", "next": "page=6&pageSize=100", "size": 1
         STATE | {"url": "https://evil.example"},
         STATE | {"gap_start": 1, "gap_end": 5},
         STATE | {"gap_end": 0},
+        STATE | {"gap_start": 5, "gap_end": 5, "gap_total": 9},
+        STATE | {"gap_start": 5, "gap_end": 1, "gap_total": 9},
         STATE | {"last": "cursor=a"} | GAP,
         {"last": "page=1&pageSize=100", "size": 100},
         {"page": 3},
@@ -59,6 +61,7 @@ def test_a_state_from_elsewhere_is_refused(state: dict[str, Any]) -> None:
         STATE | {"size": 1},
         STATE | {"records": 0, "total": 0},
         STATE | {"records": 100, "total": 300, "total_at": 100},
+        STATE | GAP | {"records": 100, "total": 300, "total_at": 100},
         STATE | {"next": "page=1&pageSize=100"},
         STATE | {"last": "cursor=a", "next": "cursor=b"},
         STATE | {"gap_start": 0, "gap_end": 1, "gap_total": 0},
@@ -108,7 +111,7 @@ def test_a_gap_is_read_from_its_end_before_what_follows() -> None:
     [
         (STATE, 4, [(2, True), (3, True), (4, True)]),
         (STATE, 1, [(2, True)]),
-        (STATE, None, [(2, True), (3, False), (4, False)]),
+        (STATE, None, [(2, True), (3, False), (4, False), (5, False)]),
         (STATE | {"next": "page=3&pageSize=100"}, 9, [(3, True)]),
         (STATE | {"last": "page=1&pageSize=50"}, 9, [(2, True)]),
         (STATE | {"next": "page=1&pageSize=100"}, 9, [(1, True)]),
@@ -118,7 +121,7 @@ def test_a_gap_is_read_from_its_end_before_what_follows() -> None:
 def test_pages_are_known_ahead_while_links_count_up_by_one(
     state: dict[str, Any], last_page: int | None, following: list[tuple[int, bool]]
 ) -> None:
-    ahead = [*islice(Position.parse(state).ahead(last_page), 3)]
+    ahead = [*islice(Position.parse(state).ahead(last_page), 4)]
     assert ahead == [(f"page={page}&pageSize=100", is_sure) for page, is_sure in following]
 
 
@@ -228,6 +231,7 @@ def test_a_page_cannot_be_smaller_where_its_size_is_not_asked_for(state: dict[st
         # Some came: what was in it may stand above it, but not behind what is still to come.
         (Gap(350, 400, 900), 4, 910, Gap(400, 410, 910)),
         (Gap(150, 400, 900), 4, 910, Gap(150, 410, 910)),
+        (Gap(300, 400, 900), 4, 910, Gap(400, 410, 910)),
         (Gap(350, 400, 900), 4, 1500, Gap(400, 500, 1500)),
         # The list ends before.
         (Gap(350, 400, 900), 4, 320, Gap(0, 300, 320)),

@@ -85,6 +85,10 @@ def test_whatever_a_link_says_its_query_fits_into_a_request_line(link: str) -> N
         assert query is None or is_usable(query)
 
 
+def test_a_query_may_be_short() -> None:
+    assert is_usable("a")
+
+
 @pytest.mark.parametrize("query", ["", "a b\n", "a#b", "x" * 8193])
 def test_what_does_not_fit_into_a_request_line_is_not_usable(query: str) -> None:
     assert not is_usable(query)

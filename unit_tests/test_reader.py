@@ -390,6 +390,48 @@ def test_an_end_is_refuted_by_its_own_page() -> None:
     assert it.pages < 10
 
 
+@pytest.mark.parametrize("behind", [{1, 2}, {1, 2, 3, 4}, {1, 2, 4, 5}], ids=str)
+def test_an_end_that_a_server_is_behind_with_is_refuted_by_its_own_page(behind: set[int]) -> None:
+    """Those looks at the last page find it behind; it is doubted each time it is asked for."""
+    it, doubted, seen = resumed(2, total=40, total_at=20), 0, 0
+    while it.query != "page=4&pageSize=10":
+        number = int(it.query.removeprefix("page=")[0])
+        seen += number == 3
+        is_behind = number == 3 and seen in behind
+        try:
+            it.take(page(3, last=3, total=25) if is_behind else page(number, total=40))
+        except Fault as e:
+            assert e.name == "lower_total"
+            doubted += 1
+        assert not it.is_finished
+    assert doubted == len(behind) // 2
+
+
+def test_an_end_is_asked_for_again_where_pages_before_it_tell_a_higher_total() -> None:
+    gap = {"gap_start": 10, "gap_end": 20, "gap_total": 35, "total": 25, "total_at": 30}
+    it = reader({"last": "page=3&pageSize=10", "size": 10, "records": 30, **gap})
+    it.take(page(2, total=35))
+    assert it.query == "page=3&pageSize=10"
+
+
+def test_one_record_that_slid_to_the_front_is_read_again() -> None:
+    it = reader()
+    it.take(page(1, total=11))
+    with pytest.raises(Fault):
+        it.take(page(2, last=2, records=0, total=1))
+    it.take(page(2, last=2, records=0, total=1))
+    assert it.query == "page=1&pageSize=10"
+
+
+def test_a_last_page_that_tells_one_record_more_is_believed() -> None:
+    it = reader()
+    it.take(page(1, total=20))
+    it.take(page(2, last=2, total=21))
+    it.take(page(2, last=2, total=21))
+    assert it.is_finished
+    assert it.warnings == [("short_list", {"records": 20, "total": 21})]
+
+
 @pytest.mark.parametrize("dropped", [25, 1200])
 def test_a_list_that_grows_with_each_page_that_is_read_again_moves_too_fast(
     dropped: int,

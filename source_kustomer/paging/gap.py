@@ -26,7 +26,9 @@ class Gap:
     end: int
     total: int
 
-    def __len__(self) -> int:
+    @property
+    def length(self) -> int:
+        """How many indices it has."""
         return self.end - self.start
 
     def below(self, index: int) -> "Gap | None":

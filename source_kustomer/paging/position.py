@@ -69,9 +69,13 @@ class Position:
             total_at=state.get("total_at"),
             gap=Gap(*gap) if len(gap) == len(fields(Gap)) else None,
         )
-        is_gap_placed = position.gap is None or PageNumber.parse(position.last) is not None
-        is_gap_whole = len(gap) in {0, len(fields(Gap))}
-        if position.query is None or not position.size or not is_gap_placed or not is_gap_whole:
+        is_gap_placed = PageNumber.parse(position.last) is not None
+        is_gap_real = position.gap is not None and position.gap.length > 0
+        if (
+            position.query is None
+            or not position.size
+            or (gap and not (is_gap_placed and is_gap_real))
+        ):
             raise InvalidStateError
         return position
 

@@ -221,7 +221,7 @@ class Reader:
         if left and self._rereads[first, total] > _MOST_REREADS_OF_A_PAGE:
             # The total goes up and down; what it says of this page was done.
             left = left.below(first)
-        self._stalled += left is not None and len(left) >= len(gap)
+        self._stalled += left is not None and left.length >= gap.length
         if self._stalled > _MOST_STALLED:
             raise Fault("moving_list", pages=self.reread)
         # A page without a total leaves open when it was read.
