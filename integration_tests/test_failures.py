@@ -269,6 +269,7 @@ def test_every_row_of_the_table_has_a_case() -> None:
         "lost_access",
         "past_end",
         "refused_page",
+        "empty_page",
         "lower_total",
         "not_metadata",
         "name_lookup",

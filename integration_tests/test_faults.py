@@ -73,6 +73,7 @@ PASSING: dict[str, Reply | Callable[[Sandbox, Request], Reply]] = {
     "no links": changed(lambda document: document.pop("links")),
     "another page": changed(set_in("meta", "page", value=999)),
     "empty end": Reply(body={**EMPTY, "meta": {"total": 99999}}),
+    "empty page with a link": changed(lambda document: document.update(data=[])),
     "cut body": Reply(body='{"data": [', truncate_at=5),
     "reset": Reply(reset=True),
     "body of a 429 that is cut": Reply(429, "x" * 99, {"Retry-After": "0"}, truncate_at=3),

@@ -131,8 +131,8 @@ class KustomerStream(HttpStream):
         """Ask for the page to read now until it is accepted, and return its new resources."""
         reader = reading.reader
 
-        def take(document: Any, response: Response) -> list[Resource]:
-            return reader.take(document, sent_at=response.sent_at, received_at=response.received_at)
+        def take(document: Any, _: Response) -> list[Resource]:
+            return reader.take(document)
 
         while not reader.is_finished:
             url = self._url(reader.query)

@@ -429,6 +429,7 @@ TYPES_AND_ATTEMPTS = {
     "empty_pages": (TRANSIENT, 1),
     "moving_list": (TRANSIENT, 1),
     "lower_total": (TRANSIENT, 6),
+    "empty_page": (TRANSIENT, 6),
     "past_end": (TRANSIENT, 2),
     "cut_off": (TRANSIENT, 6),
 }

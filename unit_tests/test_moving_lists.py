@@ -247,6 +247,10 @@ def empty(response: dict[str, Any]) -> None:
     response["data"], response["links"]["next"] = [], None
 
 
+def hollow(response: dict[str, Any]) -> None:
+    response["data"] = []
+
+
 def ended(response: dict[str, Any]) -> None:
     response["links"]["next"] = None
 
@@ -266,7 +270,7 @@ def no_list(response: dict[str, Any]) -> None:
 DAMAGES = [short, empty, ended, misnumbered, unlinked, no_list]
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [*DAMAGES, hollow])
 @pytest.mark.parametrize("told", ["always", "never", "on the first page"])
 @pytest.mark.parametrize("length", [9, 35, 40])
 @pytest.mark.parametrize("has_cursors", [False, True], ids=["numbers", "cursors"])
@@ -286,7 +290,7 @@ def test_damage_that_passes_is_outlived_at_every_request(
         assert reading.warnings == []
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [*DAMAGES, hollow])
 def test_damage_that_passes_is_outlived_while_pages_are_read_again(damage: Any) -> None:
     for at in range(6, 12):
         served = MovingList(

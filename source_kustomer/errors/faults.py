@@ -82,6 +82,12 @@ FAULTS: Final = (
         "again in time: run it again later.",
     ),
     Cause(
+        "empty_page", "an empty page that promises another, until a second look confirms it", MANY,
+        TRANSIENT,
+        "Kustomer sent a page of {stream} without records that promises another, and could not be "
+        "asked again in time: run it again later.",
+    ),
+    Cause(
         "past_end", "an empty page after the pages of a list without a total", TWICE, TRANSIENT,
         "Kustomer has no page of {stream} any more at which this sync could go on: run it again.",
         ends_list=True,

@@ -1,18 +1,6 @@
 """The part of a list that has to be read again because records slid into it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
-
-
-class Seam(NamedTuple):
-    """The indices between which a total changed: read when it was told before, and when it is now.
-
-    `overlapped` is true where the later page was asked for before the earlier one had arrived.
-    """
-
-    told_at: int
-    now_at: int
-    overlapped: bool
 
 
 @dataclass(frozen=True)
@@ -37,14 +25,15 @@ class Gap:
         return Gap(self.start, end, self.total) if self.start < end else None
 
     @classmethod
-    def opened(cls, before: int, total: int, seam: Seam) -> "Gap | None":
-        """Return where records slid when the total fell from `before`, None if nowhere."""
+    def opened(cls, before: int, total: int, told_at: int, now_at: int) -> "Gap | None":
+        """Return where records slid when the total fell from `before`, None if nowhere.
+
+        The list was read up to `told_at` when the total was told before, and to `now_at` now. A
+        response that is older than the page before it is not what tells a lower total: that is
+        asked for again.
+        """
         dropped = before - total
-        start, end = max(0, seam.told_at - dropped), min(seam.now_at, total)
-        if seam.overlapped:
-            # If the later page is the older one, the drop is records that were added in front
-            # meanwhile: they pushed others from the page before into this one.
-            end = min(seam.now_at + dropped, before)
+        start, end = max(0, told_at - dropped), min(now_at, total)
         return cls(start, end, total) if dropped > 0 and start < end else None
 
     def without(self, page: int, size: int, total: int, read: int) -> "Gap | None":

@@ -1,13 +1,12 @@
 """Reads one list from a position to its end: each page goes in, each new record comes out."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from source_kustomer.errors import Cause, Fault
-from source_kustomer.paging.gap import Gap, Seam
+from source_kustomer.paging.gap import Gap
 from source_kustomer.paging.page import Page, Resource
 from source_kustomer.paging.position import Position
 from source_kustomer.paging.query import PageNumber
@@ -42,10 +41,9 @@ class Reader:
         self._last_page: int | None = None
         self._confirmed = ""
         self._refused = 0
-        self._doubted = ("", 0)
+        self._doubts: dict[tuple[str, str], int | None] = {}
         self._stalled = 0
         self._rereads = Counter[tuple[int, int]]()
-        self._received_at = float("-inf")
         self._queries = set[int]()
         self._recent = RecentRecords()
 
@@ -67,20 +65,17 @@ class Reader:
         """Yield the queries that will follow, and whether each is sure to be a page."""
         return self.position.ahead(self._last_page)
 
-    def take(
-        self, document: Any, *, sent_at: float = 0.0, received_at: float = 0.0
-    ) -> list[Resource]:
+    def take(self, document: Any) -> list[Resource]:
         """Take in the response to `query`, move on, and return its resources that are new.
 
-        The times, of its request and response, are seconds of one clock. Raises `Fault`, and then
-        stays where it was.
+        Raises `Fault`, and then stays where it was.
         """
         now, asked = self.position, PageNumber.parse(self.query)
         page = Page.parse(document, self._list_url, now.size)
-        if page.total is None and self._doubted[0] == self.query:
+        if page.total is None:
             # What is doubted stands as long as nothing else is told.
-            page = replace(page, total=self._doubted[1])
-        if asked and not page.ids and (asked.page - 1) * now.size >= (page.total or math.inf):
+            page = replace(page, total=self._doubts.get((self.query, "lower_total")))
+        if asked and not page.ids and page.total in range((asked.page - 1) * now.size + 1):
             # A link past the end that the total names leads nowhere.
             page = replace(page, next=None)
         self._check(page, asked)
@@ -89,12 +84,9 @@ class Reader:
         if now.gap and asked:
             self.position = self._fill(now.gap, page, asked.page)
         else:
-            # Sent before the page before it had arrived: either may be the older one.
-            overlapped = sent_at < self._received_at
-            self.position = self._go_on(page, asked, overlapped=overlapped)
-            self._received_at = received_at
+            self.position = self._go_on(page, asked)
         self.pages += not now.is_confirming
-        self._doubted = ("", 0)
+        self._doubts.clear()
         self._last_page = page.last
         if page.total is not None and page.last is None:
             self._last_page = -(-page.total // self.position.size)
@@ -140,13 +132,20 @@ class Reader:
             page.check_asked(asked, now.size)
         before = now.gap.total if now.gap else now.total
         is_lower = page.total is not None and before is not None and page.total < before
-        if is_lower and self._doubted[0] != self.query:
-            # One of several servers may be behind the others: a second look tells.
-            self._doubted = (self.query, page.total or 0)
+        if is_lower and self._is_first_doubt("lower_total", page):
+            # One of several servers may be behind the others.
             raise Fault("lower_total", total=page.total or 0, before=before or 0)
+        if page.next is not None and not page.ids and self._is_first_doubt("empty_page", page):
+            raise Fault("empty_page")
         self._check_next(page, asked)
         if page.next is None:
             self._check_end(page, asked, before)
+
+    def _is_first_doubt(self, name: str, page: Page) -> bool:
+        """Whether a page is seen for the first time to be what a second look may confirm."""
+        doubts = len(self._doubts)
+        self._doubts.setdefault((self.query, name), page.total)
+        return len(self._doubts) > doubts
 
     def _check_next(self, page: Page, asked: PageNumber | None) -> None:
         """Refuse a link that does not lead to the page after this one."""
@@ -177,7 +176,7 @@ class Reader:
             return now.records + len(page.ids)
         return now.records + (self._recent.count_new(page) if self.pages else 0)
 
-    def _go_on(self, page: Page, asked: PageNumber | None, *, overlapped: bool) -> Position:
+    def _go_on(self, page: Page, asked: PageNumber | None) -> Position:
         now, query, count = self.position, self.query, len(page.ids)
         self._queries.add(hash(query))
         size = page.chosen_size(asked, now.size)
@@ -191,7 +190,7 @@ class Reader:
             # Where a list ends tells its total too.
             implied = total if page.next else seam + count
             told = implied if page.total is None else page.total
-            gap = Gap.opened(total, told, Seam(told_at, seam, overlapped))
+            gap = Gap.opened(total, told, told_at, seam)
             self._stalled = 0
             self._rereads.clear()
         # At an end, and where cursors lead, the lower total counts: cursors do not lead to what was
