@@ -135,7 +135,8 @@ class Reader:
         if is_lower and self._is_first_doubt("lower_total", page):
             # One of several servers may be behind the others.
             raise Fault("lower_total", total=page.total or 0, before=before or 0)
-        if page.next is not None and not page.ids and self._is_first_doubt("empty_page", page):
+        is_empty = page.next is not None and not page.ids and self._recent.empty_pages == 0
+        if is_empty and self._is_first_doubt("empty_page", page):
             raise Fault("empty_page")
         self._check_next(page, asked)
         if page.next is None:
