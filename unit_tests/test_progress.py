@@ -14,6 +14,7 @@ from typing_extensions import override
 from source_kustomer.api.client import Client, Traffic
 from source_kustomer.api.rate_limit import RateLimiter
 from source_kustomer.config import Config
+from source_kustomer.errors import Fault
 from source_kustomer.paging.position import Position
 from source_kustomer.paging.reader import Reader
 from source_kustomer.progress import Progress
@@ -51,7 +52,12 @@ class Reading:
         number = self.reader.pages + 1
         following = f"?page={number + 1}&pageSize=100" if number < self.pages else None
         ids = [f"t{number}-{n}" for n in range(records)]
-        new = self.reader.take(page(*ids, following=following, **self.meta))
+        response = page(*ids, following=following, **self.meta)
+        try:
+            new = self.reader.take(response)
+        except Fault:
+            # An empty page is believed at the second look.
+            new = self.reader.take(response)
         return [*self.progress.of_page(self.reader, len(new))]
 
     def finish(self) -> None:
