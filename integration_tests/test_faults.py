@@ -222,7 +222,9 @@ def test_totals_that_mislead_lose_nothing_and_fail_nothing(
     result = Connector(tmp_path, sandbox.url, sandbox.key).read("customers")
     assert result.code == 0, result.errors
     assert ids(result) == listed(sandbox)
-    assert len(sandbox.of("customers")) < 50
+    # Eleven pages: which responses are behind decides how many are read again, each of them a few
+    # times at most.
+    assert len(sandbox.of("customers")) < 100
 
 
 def test_a_page_that_is_wrong_about_the_total_for_ever_costs_a_few_requests(

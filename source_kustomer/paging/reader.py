@@ -75,7 +75,8 @@ class Reader:
         if page.total is None:
             # What is doubted stands as long as nothing else is told.
             page = replace(page, total=self._doubts.get((self.query, "lower_total")))
-        if asked and not page.ids and page.total in range((asked.page - 1) * now.size + 1):
+        first = (asked.page - 1) * now.size if asked else 0
+        if asked and not page.ids and page.total is not None and page.total <= first:
             # A link past the end that the total names leads nowhere.
             page = replace(page, next=None)
         self._check(page, asked)
