@@ -17,6 +17,7 @@ from integration_tests.conftest import NewSandbox
 from integration_tests.connector import QUICK, Connector, Result
 from sandbox import EVERY_ROLE, LISTS, ROLES, Reply, Request, Sandbox
 from source_kustomer.errors import CAUSES
+from source_kustomer.timing import Timing
 
 HTML = Reply(503, "<!DOCTYPE html><html>We'll be back</html>", {"Content-Type": "text/html"})
 PAGE = '{"data": [], "meta": {"page": 1}, "links": {"next": null}}'
@@ -24,8 +25,8 @@ FULL = [{"id": f"t{n}"} for n in range(100)]
 PROBE = "/v1/auth/tokens/current"
 BOMB = gzip.compress(b"[" + b" " * 300_000_000)
 
-# Short enough for a test, and long enough for a busy machine.
-TIMING = replace(QUICK, silence=3.0, response=3.0)
+# For what never comes.
+IMPATIENT = replace(QUICK, silence=1.0, response=1.0)
 
 
 def always(reply: Reply, *paths: str) -> Callable[[Sandbox], None]:
@@ -64,6 +65,7 @@ class Case:
     url: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
     in_check: str | None = None
+    timing: Timing = QUICK
 
 
 def closed_port() -> int:
@@ -131,9 +133,14 @@ CASES = {
     "redirect": Case(
         "redirect", "redirects", always(Reply(302, "", {"Location": "https://evil.example/"}))
     ),
-    "response that hangs": Case("timeout", "did not answer in time", always(Reply(hang=100))),
+    "response that hangs": Case(
+        "timeout", "did not answer in time", always(Reply(hang=100)), timing=IMPATIENT
+    ),
     "response that trickles": Case(
-        "timeout", "did not answer in time", always(Reply(body=PAGE * 40, drip=0.2))
+        "timeout",
+        "did not answer in time",
+        always(Reply(body=PAGE * 40, drip=0.2)),
+        timing=IMPATIENT,
     ),
     "connection reset": Case("connection_lost", "was lost", always(Reply(reset=True))),
     "connection refused": Case(
@@ -219,7 +226,7 @@ def run(case: Case, command: str, sandbox: Sandbox, folder: Path) -> tuple[Resul
     key = sandbox.key
     if case.key is not None:
         key = sandbox.add_key(**case.key) if case.key else "a-key-that-nobody-knows-1234"
-    connector = Connector(folder, case.url or sandbox.url, key, timing=TIMING)
+    connector = Connector(folder, case.url or sandbox.url, key, timing=case.timing)
     arguments = [command, "--config", connector.config]
     if command == "read":
         arguments += ["--catalog", connector.bare_catalog("tags")]

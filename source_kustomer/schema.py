@@ -3,14 +3,13 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from source_kustomer.api import background
 from source_kustomer.api.client import Client, Target
 from source_kustomer.api.probe import Probe
-from source_kustomer.errors import Failure, Fault, Verdict
+from source_kustomer.errors import Failure, Fault, Outcome
 from source_kustomer.records import CUSTOM_PREFIX
 
 Column = dict[str, Any]
@@ -54,9 +53,10 @@ def custom_columns(
     """
     # Both at once, because the second is needed where the first is refused.
     sample = background.start(partial(_sample, client, probe, target, sample_url))
-    ask = partial(_definitions, client, probe, target.name, metadata)
+    # Without a probe, the open list vouches for the key.
+    explain = partial(probe.explain, vouch=sample.result)
     try:
-        columns = _from_metadata(_vouched(ask, sample))
+        columns = _from_metadata(_definitions(client, explain, target.name, metadata))
     except Failure as e:
         if not e.cause.closes_list:
             raise
@@ -69,19 +69,9 @@ def custom_columns(
     return _distinct(columns, target.name)
 
 
-def _vouched(ask: Callable[[], Definitions], sample: Future[Values]) -> Definitions:
-    """Ask for the metadata, once more if only the list can tell whether the key is good."""
-    try:
-        return ask()
-    except Failure as e:
-        if e.cause.closes_list or e.outcome.verdict is not Verdict.UNKNOWN:
-            raise
-    # Without a probe, the open list vouches for the key.
-    sample.result()
-    return ask()
-
-
-def _definitions(client: Client, probe: Probe, stream: str, metadata: str) -> Definitions:
+def _definitions(
+    client: Client, explain: Callable[[Outcome], Outcome], stream: str, metadata: str
+) -> Definitions:
     """Return what the metadata say of each attribute."""
 
     def definitions(document: Any, _: object) -> Definitions:
@@ -93,7 +83,7 @@ def _definitions(client: Client, probe: Probe, stream: str, metadata: str) -> De
 
     target = Target(f"the metadata of {stream}", METADATA_ROLE, is_list=True)
     url = f"{client.base_url}metadata/{metadata}"
-    return client.get(url, definitions, target=target, explain=probe.explain)
+    return client.get(url, definitions, target=target, explain=explain)
 
 
 def _sample(client: Client, probe: Probe, target: Target, url: str) -> Values:

@@ -1,21 +1,27 @@
 """How long the connector waits, for what, and by which clock."""
 
+import threading
 import time
 from dataclasses import dataclass
-from typing import Protocol
 
 
-class Clock(Protocol):
-    """What tells the time and waits; the module `time` is one."""
+class Clock:
+    """The machine's time, and how it passes; tests replace it by a virtual one."""
 
-    def monotonic(self) -> float: ...
+    def monotonic(self) -> float:
+        return time.monotonic()
 
-    def time(self) -> float: ...
+    def time(self) -> float:
+        return time.time()
 
-    def sleep(self, seconds: float, /) -> None: ...
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        condition.wait(seconds)
 
 
-SYSTEM_CLOCK: Clock = time
+SYSTEM_CLOCK = Clock()
 
 
 @dataclass(frozen=True)

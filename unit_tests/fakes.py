@@ -8,13 +8,11 @@ from typing import Any
 
 from typing_extensions import override
 
-from source_kustomer.api import rate_limit
 from source_kustomer.api.client import Client
-from source_kustomer.api.rate_limit import RateLimiter
 from source_kustomer.api.transport import LARGEST_BODY, Response
 from source_kustomer.config import Config
 from source_kustomer.errors import Fault
-from source_kustomer.timing import DEFAULT_TIMING, Timing
+from source_kustomer.timing import DEFAULT_TIMING, Clock, Timing
 
 KEY = "key-that-nobody-may-see"
 BASE = "https://acme.api.kustomerapp.com/v1/"
@@ -24,7 +22,7 @@ PROBE = "auth/tokens/current"
 _INSTANT = 1e-6
 
 
-class VirtualClock(rate_limit.Clock):
+class VirtualClock(Clock):
     """Time that passes only when somebody waits, for all that take a clock; threads share it."""
 
     def __init__(self, now: float = 1000.0) -> None:
@@ -37,10 +35,12 @@ class VirtualClock(rate_limit.Clock):
     def monotonic(self) -> float:
         return self._now
 
+    @override
     def time(self) -> float:
         return 1_767_225_600.0 + self._now
 
-    def sleep(self, seconds: float, /) -> None:
+    @override
+    def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.advance(seconds)
 
@@ -136,9 +136,8 @@ def connected(
     """Make a client whose requests end in the transport and whose waits pass in virtual time."""
     raw = {"org_name": "acme", "api_key": KEY, "rate_limit_share": share}
     clock = transport.clock
-    limiter = RateLimiter(share, clock=clock, window=timing.window)
     config = Config.parse(raw, {})
-    return Client(config, timing=timing, transport=transport, limiter=limiter, clock=clock)
+    return Client(config, timing=timing, transport=transport, clock=clock)
 
 
 def _path(url: str) -> str:

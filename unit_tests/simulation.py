@@ -11,6 +11,7 @@ from typing import Protocol
 
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.pace import Pace
+from source_kustomer.timing import DEFAULT_TIMING
 
 MINUTES = ("fixed", "sliding", "after the last")
 
@@ -106,7 +107,7 @@ class Connector:
     def __init__(
         self, share: int = 80, *, latency: float = 0.5, at_once: int = 24, pages: float = math.inf
     ) -> None:
-        self.pace = Pace(share, jitter=Random(3).random)
+        self.pace = Pace(share, DEFAULT_TIMING.window, jitter=Random(3).random)
         self.latency = latency
         self._at_once = at_once
         self._pages = pages

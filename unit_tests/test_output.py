@@ -169,9 +169,18 @@ def test_closing_waits_for_the_line_that_is_being_written(pipe: Pipe) -> None:
 
 def test_closing_does_not_wait_for_ever(pipe: Pipe) -> None:
     output = Output(pipe.writing)
-    on_thread(lambda: output.write_lines([line(0, 5_000_000)]))
+
+    def write() -> None:
+        with suppress(OutputError):
+            output.write_lines([line(0, 5_000_000)])
+
+    writer = on_thread(write)
     pipe.read(1)
     output.close_for_good(0.01)
+    # Before the pipe's number is another file's.
+    os.close(pipe.reading)
+    writer.join(SECONDS)
+    assert not writer.is_alive()
 
 
 def test_a_reader_that_has_gone_is_told_from_other_errors(pipe: Pipe) -> None:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.rate_limit import CancelledError, LimitError, RateLimiter
+from source_kustomer.timing import Timing
 
 SILENT = RateHeaders()
 LATENCIES = (0.05, 0.5, 3.0)
@@ -206,7 +207,7 @@ def clock() -> VirtualClock:
 
 
 def limiter_of(clock: VirtualClock, share: int = 80, window: float = 60.0) -> RateLimiter:
-    return RateLimiter(share, clock=clock, window=window, jitter=lambda: 0.5)
+    return RateLimiter(share, Timing(window=window), clock, jitter=lambda: 0.5)
 
 
 def respond(limiter: RateLimiter, headers: RateHeaders = SILENT, *, exceeded: bool = False) -> None:

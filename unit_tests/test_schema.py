@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from fakes import BASE, PROBE, Reply, Script, ScriptedTransport, by_path, error
-from typing_extensions import override
 
 from source_kustomer.api.client import Client, Target
 from source_kustomer.api.probe import Probe
-from source_kustomer.errors import Failure, Outcome
+from source_kustomer.errors import Failure
 from source_kustomer.records import conversion
 from source_kustomer.schema import Column, custom_columns
 
@@ -47,7 +46,7 @@ def columns(
     transport: ScriptedTransport,
     definitions: Reply | Script,
     sample: Reply | Script | None = None,
-    probe: Reply = ACCEPTED,
+    probe: Reply | Script = ACCEPTED,
 ) -> dict[str, Column]:
     transport.script = by_path(
         {"metadata/customer": definitions, "customers": sample or customers(), PROBE: probe}
@@ -330,35 +329,21 @@ def test_what_failed_once_is_asked_for_again(client: Client, transport: Scripted
     assert [*found] == ["custom_tierStr"]
 
 
-class HeardProbe(Probe):
-    """A probe that says when an outcome was explained by it."""
-
-    def __init__(self, client: Client) -> None:
-        super().__init__(client)
-        self.has_explained = threading.Event()
-
-    @override
-    def explain(self, outcome: Outcome) -> Outcome:
-        explained = super().explain(outcome)
-        self.has_explained.set()
-        return explained
-
-
 @pytest.mark.parametrize("status", [401, 404])
 def test_without_a_probe_the_open_list_vouches_for_the_key(
     client: Client, transport: ScriptedTransport, status: int
 ) -> None:
-    probe = HeardProbe(client)
+    probed = threading.Event()
+
+    def probe(_: str) -> Reply:
+        probed.set()
+        return error(404)
 
     def opens_late(_: str) -> Reply:
-        probe.has_explained.wait(60)
+        probed.wait(60)
         return customers({"tierStr": "a"})
 
-    transport.script = by_path(
-        {"customers": opens_late, "metadata/customer": error(status), PROBE: error(404)}
-    )
-    target = Target("customers", "role.of.the.list", is_list=True)
-    found = custom_columns(client, probe, target, "customer", SAMPLE)
+    found = columns(client, transport, error(status), opens_late, probe=probe)
     assert [*found] == ["custom_tierStr"]
 
 

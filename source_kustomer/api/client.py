@@ -80,7 +80,7 @@ class Client:
         self.host = urlsplit(config.base_url).netloc
         self.timing = timing
         self.clock = clock
-        self.limiter = limiter or RateLimiter(config.share, window=timing.window)
+        self.limiter = limiter or RateLimiter(config.share, timing, clock)
         self.host_was_reached = self.key_was_accepted = self.is_outage = False
         self._config = config
         self._transport = transport or HttpTransport(config, timing, clock)
@@ -99,8 +99,7 @@ class Client:
         Raises `CancelledError` and `LimitError` if it did not leave, and what the transport raises.
         """
         began = self.clock.monotonic()
-        longest_wait = attempts.limit_left if attempts else self.timing.limit
-        with self.limiter.request(wanted, longest_wait):
+        with self.limiter.request(wanted, attempts.limit_left if attempts else None):
             if attempts:
                 attempts.limit_waited += self.clock.monotonic() - began
             traffic.add(requests=1)

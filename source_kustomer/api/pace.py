@@ -18,9 +18,6 @@ from collections.abc import Callable
 
 from source_kustomer.api.headers import RateHeaders
 
-# Kustomer counts requests over 60 s.
-WINDOW = 60.0
-
 # The smallest plan's limit holds until a response names the organization's own.
 SMALLEST_LIMIT = 300
 
@@ -56,10 +53,10 @@ _MOMENT = 0.001
 
 
 class Pace:
-    """The rule alone, for one thread, which says what time it is."""
+    """The rule alone, for one thread, which says what time it is; `window` is the minute."""
 
     def __init__(
-        self, share: int, window: float = WINDOW, jitter: Callable[[], float] = random.random
+        self, share: int, window: float, jitter: Callable[[], float] = random.random
     ) -> None:
         self._share = share
         self._window = window

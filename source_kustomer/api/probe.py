@@ -1,6 +1,7 @@
 """What Kustomer says of the key itself, which tells a bad key from a missing role."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -44,8 +45,11 @@ class Probe:
                 raise
         return asked.result()
 
-    def explain(self, outcome: Outcome) -> Outcome:
-        """Add to an outcome what the probe says, where it takes that to find its cause."""
+    def explain(self, outcome: Outcome, vouch: Callable[[], object] = lambda: None) -> Outcome:
+        """Add to an outcome what the probe says, where it takes that to find its cause.
+
+        Without a probe, another list that is open tells as much of the key; `vouch` waits for one.
+        """
         if outcome.status not in _TO_BE_EXPLAINED or outcome.is_foreign:
             return outcome
         refusal = self.failure()
@@ -55,7 +59,7 @@ class Probe:
         if probed.status in _REFUSALS and not probed.is_foreign:
             # The probe's words may tell more than the list's.
             return replace(outcome, verdict=Verdict.REFUSED, probe_words=probed.words)
-        # Without a probe, another list that is open tells as much of the key.
+        vouch()
         is_accepted = self._client.key_was_accepted
         return replace(outcome, verdict=Verdict.ACCEPTED if is_accepted else Verdict.UNKNOWN)
 

@@ -4,16 +4,13 @@ import logging
 import math
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from source_kustomer.api.headers import RateHeaders
-from source_kustomer.api.pace import WINDOW, Pace
-
-# Beyond, a sync that ends and is started again later is better than one that waits.
-LONGEST_WAIT = 540.0
+from source_kustomer.api.pace import Pace
+from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
 
 # A wait that is worth a line in the log.
 _LONG_WAIT = 10.0
@@ -36,29 +33,20 @@ class LimitError(Exception):
         self.seconds, self.is_exceeded = seconds, is_exceeded
 
 
-class Clock:
-    """The process's time, and how it passes while a condition is waited for."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def wait(self, condition: threading.Condition, seconds: float) -> None:
-        condition.wait(seconds)
-
-
 class RateLimiter:
     """Lets the requests of all threads leave in turn, at the pace of the rule."""
 
     def __init__(
         self,
         share: int,
+        timing: Timing = DEFAULT_TIMING,
+        clock: Clock = SYSTEM_CLOCK,
         *,
-        clock: Clock | None = None,
-        window: float = WINDOW,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._clock = clock or Clock()
-        self._pace = Pace(share, window, jitter)
+        self._clock = clock
+        self._longest_wait = timing.limit
+        self._pace = Pace(share, timing.window, jitter)
         self._changed = threading.Condition()
         self._queue = deque[object]()
         self._waited, self._waiting_since = 0.0, math.nan
@@ -66,14 +54,14 @@ class RateLimiter:
 
     @contextmanager
     def request(
-        self, wanted: Callable[[], bool] = lambda: True, max_wait: float = LONGEST_WAIT
+        self, wanted: Callable[[], bool] = lambda: True, max_wait: float | None = None
     ) -> Iterator[None]:
         """Wait until a request may leave, and count it until it has ended.
 
         Raises `CancelledError` if it is no longer wanted, and `LimitError` if the server's pause
         lasts longer than `max_wait`, or as soon as that has passed.
         """
-        self._acquire(wanted, max_wait)
+        self._acquire(wanted, self._longest_wait if max_wait is None else max_wait)
         try:
             yield
         finally:
@@ -88,7 +76,7 @@ class RateLimiter:
         """
         with self._changed:
             self._pace.observe(headers, self._clock.monotonic(), exceeded=exceeded)
-            if exceeded and (headers.wait or 0.0) > LONGEST_WAIT:
+            if exceeded and (headers.wait or 0.0) > self._longest_wait:
                 self._hopeless_until = self._pace.pause_ends
             self._changed.notify_all()
 

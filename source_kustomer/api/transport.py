@@ -13,7 +13,7 @@ import requests
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
-from source_kustomer.api.deadline import DeadlineAdapter, deadline
+from source_kustomer.api.deadline import DeadlineAdapter
 from source_kustomer.config import Config, is_loopback
 from source_kustomer.errors import Fault
 from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
@@ -67,7 +67,7 @@ class HttpTransport:
         self._config = config
         self._timing = timing
         self._clock = clock
-        self._adapter = DeadlineAdapter(pool_maxsize=32)
+        self._adapter = DeadlineAdapter(timing.response, pool_maxsize=32)
 
     def get(self, url: str, largest_body: int = LARGEST_BODY) -> Response:
         """Send a GET request and read the whole response, whatever its status.
@@ -79,10 +79,8 @@ class HttpTransport:
         request.prepare_url(url, None)
         timeout = (self._timing.connect, self._timing.silence)
         sent_at = self._clock.monotonic()
-        with deadline(self._timing.response):
-            answer = self._adapter.send(request, timeout=timeout, stream=True, **self._settings)
-            with answer:
-                body = _body(answer, largest_body)
+        with self._adapter.send(request, timeout=timeout, stream=True, **self._settings) as answer:
+            body = _body(answer, largest_body)
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status_code, headers, body, sent_at, self._clock.monotonic())
 
