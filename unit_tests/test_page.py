@@ -71,6 +71,11 @@ def test_a_full_page_without_links_is_refused_and_a_short_one_is_an_end(
     assert (fault.value.name, fault.value.details) == ("no_links", {"records": full})
 
 
+@pytest.mark.parametrize(("told", "size"), [("50", 50), (500, 500), (10_000, None), (10**11, None)])
+def test_a_page_size_is_one_that_an_api_can_have(told: object, size: int | None) -> None:
+    assert parse(document(["a"], None, pageSize=told)).size == size
+
+
 def test_a_link_without_a_size_asks_for_that_of_the_read() -> None:
     assert parse(document([], "?page=2"), size=20).next == "page=2&pageSize=20"
 

@@ -9,8 +9,10 @@ from source_kustomer.paging.query import PageNumber, next_query
 
 Resource = dict[str, Any]
 
-# No organization has as many records; such a number is not a count.
+# No organization has as many records, and no API sends as many at once; such a number is not a
+# count.
 _LARGEST_COUNT = 10**12
+_LARGEST_PAGE = 10_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Page:
             raise Fault("not_a_list")
         meta = document.get("meta")
         meta = meta if isinstance(meta, dict) else {}
-        told_size = count(meta.get("pageSize"))
+        told_size = count(meta.get("pageSize"), _LARGEST_PAGE)
         links = document.get("links")
         if not isinstance(links, dict):
             if len(resources) >= (told_size or size):
@@ -88,10 +90,10 @@ def _is_id(identifier: Any) -> bool:
     return (isinstance(identifier, str) and identifier != "") or type(identifier) is int
 
 
-def count(value: Any) -> int | None:
+def count(value: Any, largest: int = _LARGEST_COUNT) -> int | None:
     """Return a count that may come as a number or as text, None where it cannot be one."""
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value, re.ASCII):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         return None
-    return int(value) if 0 <= value < _LARGEST_COUNT else None
+    return int(value) if 0 <= value < largest else None
