@@ -121,7 +121,11 @@ class Connector:
             self.timing,
             timeout,
         )
-        return Result(done.code, done.stdout, done.stderr)
+        result = Result(done.code, done.stdout, done.stderr)
+        # Whatever a test is about: what the states count is what arrived.
+        for stream, records in result.counts.items():
+            assert result.state_counts(stream) == records
+        return result
 
     def run_script(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Result:
         """Run the console script itself to its end, loading the CDK and all."""

@@ -30,6 +30,9 @@ _LARGEST_INTEGER = 2**63 - 1
 # What NUMERIC(38, 9) holds, in which databases keep all other numbers.
 _LARGEST_NUMBER = 1e29
 
+# A boolean is an integer to Python only.
+_NUMBERS = frozenset({int, float})
+
 _NUMERAL = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,40})?", re.ASCII)
 _ITSELF = re.compile(r"(?:https?://[^/?#]+)?/v1/[^/?#]+/([^/?#]+)")
@@ -44,7 +47,7 @@ def text(value: Value) -> str | None:
         return value.replace(_NUL, "")
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else None
+    return str(value) if type(value) in _NUMBERS else None
 
 
 def date_time(value: Value) -> str | None:
@@ -86,11 +89,10 @@ def integer(value: Value) -> int | None:
 
 def number(value: Value) -> float | int | None:
     """Return a number that NUMERIC(38, 9) holds, also from text; None for all else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = float(value)
-    return value if isinstance(value, int | float) and abs(value) < _LARGEST_NUMBER else None
+    if type(value) in _NUMBERS:
+        return value if abs(value) < _LARGEST_NUMBER else None
+    is_decimal = isinstance(value, str) and _DECIMAL.fullmatch(value)
+    return number(float(value)) if is_decimal else None
 
 
 def boolean(value: Value) -> bool | None:
@@ -218,8 +220,8 @@ class _Columns:
                 aside[name] = value
                 continue
             column, exact, convert = found
-            fits = type(value) is exact and not (exact is str and _NUL in str(value))
-            if fits or value is None:
+            kind = type(value)
+            if value is None or (kind is exact and (kind is not str or _NUL not in value)):
                 record[column] = value
             else:
                 fitting = record[column] = convert(value)

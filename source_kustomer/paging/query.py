@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
@@ -32,6 +33,7 @@ class PageNumber:
     others: tuple[tuple[str, str], ...]
 
     @classmethod
+    @lru_cache(maxsize=64)
     def parse(cls, query: str | None) -> "PageNumber | None":
         """Read a query; None where it does not name one page by a number."""
         pairs = parse_qsl(query or "", keep_blank_values=True)
