@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 
 from source_kustomer.api.decode import decode
-from source_kustomer.records import Flattener, conversion
+from source_kustomer.conversion import conversion
+from source_kustomer.records import Flattener
 
 TEXT = {"type": ["null", "string"]}
 TIME = {

@@ -10,8 +10,8 @@ from fakes import BASE, PROBE, Reply, Script, ScriptedTransport, by_path, error
 
 from source_kustomer.api.client import Client, Target
 from source_kustomer.api.probe import Probe
+from source_kustomer.conversion import conversion
 from source_kustomer.errors import Failure
-from source_kustomer.records import conversion
 from source_kustomer.schema import Column, custom_columns
 
 SAMPLE = f"{BASE}customers?page=1&pageSize=100"

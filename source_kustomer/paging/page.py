@@ -65,6 +65,10 @@ class Page:
         # A server chooses its page size on the first page; later, more records are repeated ones.
         return told if asked and asked.page > 1 else max(told, len(self.ids))
 
+    def is_past_end(self, start: int) -> bool:
+        """Whether an empty page begins behind the end that the total names."""
+        return not self.ids and self.total is not None and self.total <= start
+
     def check_next(self, asked: PageNumber, size: int) -> None:
         """Refuse a link to another number than the next; raises `Fault`."""
         number = PageNumber.parse(self.next)

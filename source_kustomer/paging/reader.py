@@ -75,8 +75,7 @@ class Reader:
         if page.total is None:
             # What is doubted stands as long as nothing else is told.
             page = replace(page, total=self._doubts.get((self.query, "lower_total")))
-        first = (asked.page - 1) * now.size if asked else 0
-        if asked and not page.ids and page.total is not None and page.total <= first:
+        if asked and page.is_past_end(asked.start(now.size)):
             # A link past the end that the total names leads nowhere.
             page = replace(page, next=None)
         self._check(page, asked)
@@ -187,7 +186,7 @@ class Reader:
         records = self._records(page)
         total, total_at, gap = now.total, now.total_at, None
         if asked and total is not None:
-            seam = (asked.page - 1) * size
+            seam = asked.start(size)
             told_at = seam if total_at is None else min(seam, total_at)
             # Where a list ends tells its total too.
             implied = total if page.next else seam + count
