@@ -59,7 +59,7 @@ def _ask(client: Client, probe: Probe, patience: Patience, each: List) -> Failur
     try:
         client.get(
             f"{url}?{page_query(1, 1)}",
-            lambda document, _: Page.parse(document, url, size=1),
+            lambda document: Page.parse(document, url, size=1),
             target=Target(each.name, each.role, is_list=True),
             explain=probe.explain,
             patience=patience,

@@ -74,7 +74,7 @@ def _definitions(
 ) -> Definitions:
     """Return what the metadata say of each attribute."""
 
-    def definitions(document: Any, _: object) -> Definitions:
+    def definitions(document: Any) -> Definitions:
         for member in ("data", "attributes", "properties"):
             document = document.get(member) if isinstance(document, dict) else None
         if not isinstance(document, dict):
@@ -104,7 +104,7 @@ def _sample(client: Client, probe: Probe, target: Target, url: str) -> Values:
     return values
 
 
-def _resources(document: Any, _: object) -> list[Any]:
+def _resources(document: Any) -> list[Any]:
     resources = document.get("data") if isinstance(document, dict) else None
     if not isinstance(resources, list):
         raise Fault("not_a_list")

@@ -130,16 +130,12 @@ class KustomerStream(HttpStream):
     def _next_page(self, reading: _Reading) -> list[Resource]:
         """Ask for the page to read now until it is accepted, and return its new resources."""
         reader = reading.reader
-
-        def take(document: Any, _: Response) -> list[Resource]:
-            return reader.take(document)
-
         while not reader.is_finished:
             url = self._url(reader.query)
             try:
                 return self._client.get(
                     url,
-                    take,
+                    reader.take,
                     target=reading.target,
                     explain=self._probe.explain,
                     is_reading=reader.pages > 0,

@@ -67,7 +67,7 @@ def test_without_a_probe_another_list_that_is_open_vouches_for_the_key(
     transport.script = in_turn(error(404))
     assert probe.explain(refused(401)).verdict is Verdict.UNKNOWN
     transport.script = in_turn(Reply(body=page("a")))
-    client.get(f"{BASE}teams", lambda *_: None, target=Target("teams"))
+    client.get(f"{BASE}teams", lambda _: None, target=Target("teams"))
     assert probe.explain(refused(401)).verdict is Verdict.ACCEPTED
 
 

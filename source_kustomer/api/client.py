@@ -30,7 +30,7 @@ _LONG_WAIT = 10.0
 logger = logging.getLogger("airbyte.source_kustomer")
 
 Value = TypeVar("Value")
-Accept = Callable[[Any, Response], Value]
+Accept = Callable[[Any], Value]
 
 
 @dataclass
@@ -187,7 +187,7 @@ class Client:
         if response.status not in _SUCCESS:
             raise _UnsuccessfulError(refused)
         try:
-            return accept(decode(response.content), response)
+            return accept(decode(response.content))
         except Fault as e:
             raise _UnsuccessfulError(known(exception=e)) from None
         except ValueError:

@@ -68,7 +68,7 @@ class Probe:
         # A connection that is lost says nothing of the key.
         patience = replace(self._patience, attempts=min(2, self._patience.attempts))
         try:
-            self._client.get(url, lambda *_: None, target=Target(), patience=patience)
+            self._client.get(url, lambda _: None, target=Target(), patience=patience)
         except Failure as e:
             return e
         return None
