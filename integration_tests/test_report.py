@@ -36,6 +36,8 @@ onload = () => {
   document.title = JSON.stringify({
     wide: page.documentElement.scrollWidth,
     screen: page.documentElement.clientWidth,
+    cut: [...page.querySelectorAll(".rows td")].filter(
+      (cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent),
     background: style.backgroundColor,
     color: style.color,
   });
@@ -150,6 +152,8 @@ def test_a_key_that_may_read_all_is_told_so(folder: Path) -> None:
 def test_the_page_fits_into(folder: Path, address: str, width: int) -> None:
     page = measured(folder, address, width=width)
     assert page.wide == page.screen
+    # What is wider than its cell runs over the next one.
+    assert page.cut == []
 
 
 def test_the_page_is_light_or_dark_as_the_reader_likes(folder: Path, address: str) -> None:
@@ -160,10 +164,14 @@ def test_the_page_is_light_or_dark_as_the_reader_likes(folder: Path, address: st
 
 @dataclass(frozen=True)
 class Measured:
-    """How wide a page and its screen are, and how bright are background and ink, from 0 to 255."""
+    """How wide a page and its screen are, and how bright are background and ink, from 0 to 255.
+
+    `cut` are the cells that are narrower than their text.
+    """
 
     wide: int
     screen: int
+    cut: list[str]
     background: float
     ink: float
 
@@ -175,4 +183,4 @@ def measured(folder: Path, address: str, width: int = 390, *, dark: bool = False
     brightness = [
         sum(map(int, re.findall(r"\d+", found[name]))) / 3 for name in ("background", "color")
     ]
-    return Measured(found["wide"], found["screen"], *brightness)
+    return Measured(found["wide"], found["screen"], found["cut"], *brightness)

@@ -9,11 +9,13 @@ import pytest
 from sandbox import EVERY_ROLE, SWITCHES, Reply, Sandbox
 from sandbox.tour.account import Account, open_account
 from sandbox.tour.survey import survey
+from source_kustomer.config import Config
 
 
 def account_of(sandbox: Sandbox, key: str | None = None) -> Account:
     environment = {"KUSTOMER_API_URL": sandbox.url}
-    return Account(Path("config.json"), "acme", key or sandbox.key, 80, environment)
+    raw = {"org_name": "acme", "api_key": key or sandbox.key}
+    return Account(Path("config.json"), Config.parse(raw, environment), environment)
 
 
 @pytest.mark.parametrize("totals", SWITCHES["totals"])
@@ -116,6 +118,8 @@ def test_the_address_is_that_of_the_organization(
     entered: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KUSTOMER_API_URL", raising=False)
-    (tmp_path / "config.json").write_text(json.dumps({"org_name": entered, "api_key": "k"}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"org_name": entered, "api_key": "a-key-for-acme"})
+    )
     with open_account(tmp_path / "config.json") as account:
         assert account.url == url

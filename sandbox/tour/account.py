@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -11,16 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sandbox.tour.connector import TourError
+from source_kustomer.config import Config, InvalidConfigError
 
 PROJECT = Path(__file__).parents[2]
 
 _READY_WITHIN = 60.0
-_DEFAULT_SHARE = 80
-# The organization's name, also where its whole address was pasted. What it is worth says `check`.
-_ORGANIZATION = re.compile(r"\s*(?:https?://)?(?:www\.)?([a-z0-9-]+)", re.IGNORECASE)
+
+_EXAMPLE = 'it holds {"org_name": "acme", "api_key": "..."}.'
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,7 @@ class Account:
     """An organization, and the configuration and environment that the connector reads it with."""
 
     path: Path
-    organization: str
-    key: str = field(repr=False)
-    share: int
+    config: Config
     environment: Mapping[str, str] = field(repr=False)
     # The records of each stream, where they are known.
     expected: Mapping[str, int] = field(default_factory=dict)
@@ -38,13 +34,12 @@ class Account:
     @property
     def url(self) -> str:
         """The address of the API."""
-        operators = self.environment.get("KUSTOMER_API_URL", "").strip().rstrip("/")
-        return operators or f"https://{self.organization}.api.kustomerapp.com"
+        return self.config.base_url.removesuffix("/v1/")
 
     @property
     def name(self) -> str:
         """Whose data it is, for a title."""
-        return "the sandbox" if self.is_sandbox else self.organization
+        return "the sandbox" if self.is_sandbox else self.config.organization
 
     @property
     def is_sandbox(self) -> bool:
@@ -54,9 +49,12 @@ class Account:
 
 @contextmanager
 def open_account(path: Path) -> Iterator[Account]:
-    """Yield the account of a configuration, or a sandbox's where there is no such file."""
-    if path.exists():
-        yield _account(path, os.environ)
+    """Yield the account of a configuration, or a sandbox's where there is no such file.
+
+    Raises `TourError` for a configuration that cannot be used.
+    """
+    if _is_there(path):
+        yield Account(path, read_config(path, os.environ), os.environ)
         return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -79,17 +77,30 @@ def open_account(path: Path) -> Iterator[Account]:
         config = folder / "config.json"
         config.write_text(json.dumps({"org_name": "acme", "api_key": told["key"]}))
         environment = {**os.environ, "KUSTOMER_API_URL": told["url"]}
-        yield _account(config, environment, told["counts"])
+        yield Account(config, read_config(config, environment), environment, told["counts"])
 
 
-def _account(
-    path: Path, environment: Mapping[str, str], expected: Mapping[str, int] | None = None
-) -> Account:
+def _is_there(path: Path) -> bool:
     try:
-        raw: Any = json.loads(path.read_text("utf-8"))
-        organization = _ORGANIZATION.match(str(raw["org_name"]))
-        key, share = str(raw["api_key"]), int(raw.get("rate_limit_share", _DEFAULT_SHARE))
-    except (OSError, ValueError, TypeError, KeyError) as e:
-        raise TourError(f"{path} cannot be used: {e!r}.") from None
-    name = organization[1].lower() if organization else ""
-    return Account(path, name, key.strip(), share, environment, expected or {})
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as e:
+        raise TourError(f"{path} cannot be read: {e.strerror}.") from None
+    return True
+
+
+def read_config(path: Path, environment: Mapping[str, str]) -> Config:
+    """Read a configuration; raises `TourError` with what is wrong, and never with a value."""
+    try:
+        raw = json.loads(path.read_bytes())
+    except OSError as e:
+        raise TourError(f"{path} cannot be read: {e.strerror}.") from None
+    except (ValueError, RecursionError):
+        raise TourError(f"{path} is not JSON: {_EXAMPLE}") from None
+    if not isinstance(raw, dict):
+        raise TourError(f"{path} is not a JSON object: {_EXAMPLE}")
+    try:
+        return Config.parse(raw, environment)
+    except InvalidConfigError as e:
+        raise TourError(f"{path}: {e}") from None

@@ -1,6 +1,7 @@
 """How far a read has come, kept in a file until it is finished."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,27 @@ from sandbox.tour.connector import Stream
 _COMPLETE = "__ab_full_refresh_sync_complete"
 
 
+def is_complete(state: Mapping[str, Any]) -> bool:
+    """Whether a state says that its stream was read to the end."""
+    return bool(state.get(_COMPLETE))
+
+
 @dataclass
 class Progress:
-    """The streams of a read of one account, and the last state of each."""
+    """The streams of a read of one account, and of each its last state and records stored."""
 
     account: str
     streams: list[Stream]
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stored: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path, account: str) -> "Progress | None":
-        """Return what an interrupted read of this account left."""
-        if not path.exists():
+        """Return what an interrupted read of this account left, if it can be read."""
+        try:
+            progress = cls(**json.loads(path.read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
             return None
-        progress = cls(**json.loads(path.read_text()))
         return progress if progress.account == account else None
 
     def save(self, path: Path) -> None:
@@ -33,14 +41,15 @@ class Progress:
         part.write_text(json.dumps(asdict(self)))
         part.replace(path)
 
-    def complete(self, stream: str) -> bool:
-        """Say whether a stream was read to its end."""
-        return bool(self.states.get(stream, {}).get(_COMPLETE))
+    @property
+    def complete(self) -> frozenset[str]:
+        """The streams that were read to their end."""
+        return frozenset(name for name, state in self.states.items() if is_complete(state))
 
     @property
     def finished(self) -> bool:
         """Whether all streams were."""
-        return all(self.complete(stream["name"]) for stream in self.streams)
+        return self.complete.issuperset(stream["name"] for stream in self.streams)
 
     @property
     def catalog(self) -> dict[str, Any]:

@@ -2,30 +2,39 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.tour.connector import Connector, Message
 from sandbox.tour.database import EXTRACTED_AT, Database
-from sandbox.tour.progress import Progress
+from sandbox.tour.progress import Progress, is_complete
 
 # Records are stored once there are so many: few large statements are quick.
 _BATCH = 2000
 
-Stored = Callable[[str, int], None]
+
+class Bars(Protocol):
+    """Shows how far each stream is."""
+
+    def advance(self, stream: str, records: int) -> None:
+        """Show that records have arrived."""
+
+    def finish(self, stream: str) -> None:
+        """Show that all have."""
 
 
 class Reading:
     """Stores what one read brings; `failures` are its errors, in sentences."""
 
-    def __init__(self, database: Database, progress: Progress, file: Path, stored: Stored) -> None:
+    def __init__(self, database: Database, progress: Progress, file: Path, bars: Bars) -> None:
         self._database, self._progress, self._file = database, progress, file
-        self._tell_stored = stored
+        self._bars = bars
         self._stream, self._records = "", list[dict[str, Any]]()
         self._states: dict[str, dict[str, Any]] = {}
+        self._shown = 0
         self.failures: list[str] = []
 
     def run(self, connector: Connector) -> None:
@@ -52,8 +61,12 @@ class Reading:
             moment = datetime.fromtimestamp(record["emitted_at"] / 1000, timezone.utc).isoformat()
             self._records.append({**record["data"], EXTRACTED_AT: moment})
         elif message["type"] == "STATE":
-            state = message["state"]["stream"]
-            self._states[state["stream_descriptor"]["name"]] = state["stream_state"]
+            name = message["state"]["stream"]["stream_descriptor"]["name"]
+            state = self._states[name] = message["state"]["stream"]["stream_state"]
+            self._bars.advance(name, len(self._records) - self._shown)
+            self._shown = len(self._records)
+            if is_complete(state):
+                self._bars.finish(name)
             if len(self._records) >= _BATCH:
                 self._store()
         elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
@@ -66,8 +79,9 @@ class Reading:
         """Store records first, and then the state that says that they need not be read again."""
         if self._records:
             self._database.load(self._stream, self._records)
-            self._tell_stored(self._stream, len(self._records))
-            self._records = []
+            stored = self._progress.stored
+            stored[self._stream] = stored.get(self._stream, 0) + len(self._records)
+            self._records, self._shown = [], 0
         self._progress.states |= self._states
         self._progress.save(self._file)
 

@@ -64,9 +64,16 @@ def write_report(
     streams: Sequence[Stream],
     tables: Sequence[Table],
     answers: Sequence[Answer],
-    warnings: Iterable[str],
+    *,
+    failures: Sequence[str],
+    refusals: Sequence[str],
+    warnings: Sequence[str],
 ) -> None:
-    """Write the page; whatever the data holds is shown as text."""
+    """Write the page; whatever the data holds is shown as text.
+
+    `failures` are why not everything arrived, `refusals` what the key may not read, and `warnings`
+    what the read warned of.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -94,7 +101,9 @@ def write_report(
         nodes=list(nodes.values()),
         joins=list(_joins(streams, nodes)),
         answers=answers,
-        warnings=list(warnings),
+        failures=failures,
+        refusals=refusals,
+        warnings=warnings,
         rows=ROWS,
     )
     path.write_text(page, "utf-8")

@@ -1,12 +1,12 @@
 """What a person sees in a terminal."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +14,7 @@ from sandbox.tour.account import Account
 from sandbox.tour.answers import Answer, cell
 from sandbox.tour.connector import Stream
 from sandbox.tour.database import Table as Filled
-from sandbox.tour.reading import Stored
+from sandbox.tour.reading import Bars
 from sandbox.tour.survey import Survey
 
 _ROWS = 8
@@ -39,23 +39,27 @@ class Screen:
             self.say(f"A sandbox of Kustomer answers at {account.url}.")
             self.say("To read your own account, put org_name and api_key into secrets/config.json.")
         else:
-            self.say(f"The account of {account.organization}, at {account.url}.")
+            self.say(f"The account of {account.config.organization}, at {account.url}.")
 
     @contextmanager
-    def command(self, name: str, config: str) -> Iterator[None]:
-        """Show a command of the connector, and on a terminal that it runs."""
+    def command(self, name: str, config: str) -> Iterator[Callable[[str], None]]:
+        """Show a command of the connector, and on a terminal that it or what follows runs."""
         self._prompt(f"{name} --config {config}")
-        with self._console.status(f"{name} ..."):
-            yield
+        with self._console.status(f"{name} ...") as status:
+            yield status.update
 
-    def survey(self, account: Account, found: Survey, warnings: Iterable[str]) -> None:
+    def survey(
+        self, account: Account, found: Survey, warnings: Iterable[str], *, is_rest: bool
+    ) -> None:
         """Say what the key may read, and how long that takes."""
-        self.say(f"The key may read {', '.join(found.pages)}.", "green")
+        if not is_rest:
+            self.say(f"The key may read {', '.join(found.pages)}.", "green")
         for warning in warnings:
             self.say(warning, "yellow")
-        takes = f"All of it takes about {found.requests:,} requests"
+        what = "What is left" if is_rest else "All of it"
+        takes = f"{what} takes about {found.requests:,} requests"
         if found.limit:
-            share = account.share
+            share = account.config.share
             takes += f": {_duration(found.requests / (found.limit * share / 100))} at {share} %"
             takes += f" of the organization's limit of {found.limit:,} a minute"
         self.say(f"{takes}.")
@@ -69,8 +73,8 @@ class Screen:
         self.say(", ".join(f"{name} ({columns} columns)" for name, columns in counts.items()))
 
     @contextmanager
-    def reading(self, config: str, found: Survey) -> Iterator[Stored]:
-        """Show the command, and on a terminal how many records of each stream are stored."""
+    def reading(self, config: str, found: Survey) -> Iterator[Bars]:
+        """Show the command, and on a terminal how many records of each stream have arrived."""
         progress = Progress(
             TextColumn("{task.description:<13}"),
             BarColumn(28),
@@ -80,16 +84,9 @@ class Screen:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        tasks: dict[str, TaskID] = {}
-
-        def stored(stream: str, count: int) -> None:
-            if stream not in tasks:
-                tasks[stream] = progress.add_task(stream, total=found.records(stream))
-            progress.advance(tasks[stream], count)
-
         self._prompt(f"read --config {config} --catalog catalog.json")
         with progress:
-            yield stored
+            yield _Bars(progress, found)
 
     def tables(self, tables: Iterable[Filled]) -> None:
         """Show what arrived."""
@@ -124,6 +121,26 @@ class Screen:
 
     def _prompt(self, command: str) -> None:
         self.say(f"\n$ source-kustomer {command}", "bold cyan")
+
+
+class _Bars:
+    """A bar for each stream from the start, so that a person sees what is waited for."""
+
+    def __init__(self, progress: Progress, found: Survey) -> None:
+        self._progress = progress
+        self._tasks = {
+            name: progress.add_task(name, total=found.records(name)) for name in found.pages
+        }
+
+    def advance(self, stream: str, records: int) -> None:
+        if stream in self._tasks:
+            self._progress.advance(self._tasks[stream], records)
+
+    def finish(self, stream: str) -> None:
+        # A stream that was complete before has no bar.
+        if stream in self._tasks:
+            task = self._tasks[stream]
+            self._progress.update(task, total=self._progress.tasks[task].completed)
 
 
 def _table() -> Table:

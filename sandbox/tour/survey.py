@@ -1,15 +1,19 @@
 """What a read will take, found out with a few requests for one record each."""
 
 import math
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import requests
 import requests.auth
 from typing_extensions import override
 
 from sandbox.tour.account import Account
+from source_kustomer.api import background
+from source_kustomer.api.headers import RateHeaders
+from source_kustomer.api.rate_limit import RateLimiter
 
 # The lists, and the most records that a page of each may hold.
 PAGE_SIZES: Mapping[str, int] = {
@@ -29,6 +33,8 @@ _SECONDS = (5, 15)
 # A list that still has records here is one that does not count pages, or a very long one.
 _MOST_PAGES = 1 << 20
 _GROWTH = 4
+# Of the pages of a long list, the part that may be wrong: it costs fewer requests.
+_ABOUT = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,15 @@ class Survey:
         pages = self.pages.get(name)
         return pages * PAGE_SIZES[name] if pages else None
 
+    def without(self, stored: Mapping[str, int], complete: frozenset[str]) -> "Survey":
+        """Return what is left where some records are stored, and some lists are complete."""
+        left = {
+            name: pages and max(1, pages - stored.get(name, 0) // PAGE_SIZES[name])
+            for name, pages in self.pages.items()
+            if name not in complete
+        }
+        return replace(self, pages=left)
+
 
 class _ClosedError(Exception):
     """The key may not read this list."""
@@ -68,8 +83,8 @@ class _Bearer(requests.auth.AuthBase):
 class _List:
     """Asks for single records of one list, by their place in it."""
 
-    def __init__(self, session: requests.Session, url: str) -> None:
-        self._session, self._url = session, url
+    def __init__(self, session: requests.Session, limiter: RateLimiter, url: str) -> None:
+        self._session, self._limiter, self._url = session, limiter, url
         self.limit: int | None = None
 
     def pages(self, size: int) -> int | None:
@@ -83,7 +98,7 @@ class _List:
                 return None
             most *= _GROWTH
         least = most // _GROWTH
-        while most - least > 1:
+        while most - least > max(1, _ABOUT * least):
             middle = (least + most) // 2
             if self._record(middle * size + 1)[0] is None:
                 most = middle
@@ -93,33 +108,41 @@ class _List:
 
     def _record(self, place: int) -> tuple[str | None, int | None]:
         """Return the id of the record at a place, None past the end, and the total if it comes."""
-        response = self._session.get(
-            self._url,
-            params={"page": place, "pageSize": 1},
-            timeout=_SECONDS,
-            # The key goes to no other host.
-            allow_redirects=False,
-        )
+        with self._limiter.request():
+            response = self._session.get(
+                self._url,
+                params={"page": place, "pageSize": 1},
+                timeout=_SECONDS,
+                # The key goes to no other host.
+                allow_redirects=False,
+            )
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            said = RateHeaders.parse(headers, time.time())
+            is_exceeded = response.status_code == requests.codes.too_many
+            self._limiter.observe(said, exceeded=is_exceeded)
+        self.limit = said.limit or self.limit
         if place > 1 and response.status_code in _PAST_END:
             return None, None
         if response.status_code in _CLOSED:
             raise _ClosedError
         response.raise_for_status()
         document = response.json()
-        self.limit = int(response.headers.get("x-ratelimit-limit", 0)) or self.limit
         total = (document.get("meta") or {}).get("total")
         ids = [str(resource["id"]) for resource in document["data"]]
         return ids[0] if ids else None, int(total) if total is not None else None
 
 
 def survey(account: Account) -> Survey:
-    """Look at all lists at once."""
-    with requests.Session() as session, ThreadPoolExecutor(len(PAGE_SIZES)) as threads:
-        session.auth = _Bearer(account.key)
-        lists = {name: _List(session, f"{account.url}/v1/{name}") for name in PAGE_SIZES}
-        counted = {
-            name: threads.submit(each.pages, PAGE_SIZES[name]) for name, each in lists.items()
-        }
+    """Look at all lists at once, within the share of the rate limit."""
+    session, limiter = requests.Session(), RateLimiter(account.config.share)
+    session.auth = _Bearer(account.config.api_key)
+    url = account.config.base_url
+    lists = {name: _List(session, limiter, f"{url}{name}") for name in PAGE_SIZES}
+    # On threads that do not hold up the end after Ctrl-C.
+    counted = {
+        name: background.start(partial(each.pages, PAGE_SIZES[name]))
+        for name, each in lists.items()
+    }
     pages: dict[str, int | None] = {}
     closed = set()
     for name, future in counted.items():
