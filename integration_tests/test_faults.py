@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,13 @@ def set_in(*path: str, value: Any) -> Callable[[Body], object]:
     return change
 
 
+def rows_of_the_page_before(sandbox: Sandbox, request: Request) -> Reply:
+    document = json.loads(sandbox.respond(request).content)
+    start = (request.page - 2) * 100
+    document["data"] = sandbox.lists[request.path.removeprefix("/v1/")][start : start + 100]
+    return Reply(body=document)
+
+
 # What an API, or something on the way to it, may send once and not again.
 PASSING: dict[str, Reply | Callable[[Sandbox, Request], Reply]] = {
     **{f"status {status}": error(status) for status in (400, 408, 409, 421, 423, 425, 499)},
@@ -74,6 +82,8 @@ PASSING: dict[str, Reply | Callable[[Sandbox, Request], Reply]] = {
     "another page": changed(set_in("meta", "page", value=999)),
     "empty end": Reply(body={**EMPTY, "meta": {"total": 99999}}),
     "empty page with a link": changed(lambda document: document.update(data=[])),
+    "short page with a link": changed(lambda document: document.update(data=document["data"][:40])),
+    "rows of the page before": rows_of_the_page_before,
     "cut body": Reply(body='{"data": [', truncate_at=5),
     "reset": Reply(reset=True),
     "body of a 429 that is cut": Reply(429, "x" * 99, {"Retry-After": "0"}, truncate_at=3),
@@ -182,6 +192,52 @@ def test_a_fault_that_stays_ends_the_stream_in_its_sentence_and_keeps_the_state(
     assert ids(result) == listed(sandbox)[:200]
     assert result.states("customers")[-1]["records"] == 200
     assert ids(result, "tags") == listed(sandbox, "tags")
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 410, 451])
+def test_a_list_that_refuses_what_it_had_before_has_not_ended(
+    new_sandbox: NewSandbox, tmp_path: Path, status: int
+) -> None:
+    sandbox = new_sandbox(conversations=1050)
+
+    @sandbox.before
+    def refuse(request: Request) -> Reply | None:
+        has_begun = any(asked.page > 4 for asked in sandbox.of("conversations"))
+        return error(status) if has_begun and request.path == "/v1/conversations" else None
+
+    result = Connector(tmp_path, sandbox.url, sandbox.key).read("conversations")
+    assert result.code == 1
+    assert "refuses to go on with the list of conversations" in result.errors[0]["message"]
+    assert ids(result, "conversations") == listed(sandbox, "conversations")[:400]
+
+
+def test_a_first_page_that_is_empty_once_is_asked_for_again(
+    new_sandbox: NewSandbox, tmp_path: Path
+) -> None:
+    sandbox = new_sandbox(customers=250)
+
+    @sandbox.before
+    def nothing_at_first(request: Request) -> Reply | None:
+        is_first = request.path == "/v1/customers" and len(sandbox.of("customers")) == 1
+        return Reply(body={**EMPTY, "meta": {"total": 0}}) if is_first else None
+
+    result = Connector(tmp_path, sandbox.url, sandbox.key).read("customers")
+    assert result.code == 0
+    assert ids(result) == listed(sandbox)
+
+
+def test_where_nothing_answers_no_list_after_the_first_is_waited_for_long(
+    new_sandbox: NewSandbox, tmp_path: Path
+) -> None:
+    sandbox = new_sandbox()
+    sandbox.before(lambda _: Reply(hang=60))
+    timing = replace(QUICK, silence=0.3)
+    connector = Connector(tmp_path, sandbox.url, sandbox.key, timing=timing)
+    assert connector.read(*LISTS).code == 1
+    asked = {name: len(sandbox.of(name)) for name in LISTS}
+    # Two attempts at a page, one at each smaller page, and one at each other list.
+    assert asked.pop("customers") == 4
+    assert set(asked.values()) == {1}
 
 
 def counted(total: Callable[[int], object]) -> Callable[[Sandbox], None]:

@@ -276,9 +276,9 @@ def test_bad_input_is_refused_in_a_sentence_before_any_request(
         ("catalog", "{", "is not JSON"),
         ("catalog", '{"streams": [{"stream": 5}]}', "not an Airbyte catalog"),
         ("state", "}", "is not JSON"),
-        ("state", '[{"stream": 5}]', "not an Airbyte state"),
+        ("state", '[{"type": "STREAM", "stream": 5}]', "not an Airbyte state"),
         ("state", '{"customers": {"page": 3}}', "not an Airbyte state"),
-        ("state", '[{"type": "GLOBAL", "global": {}}]', "holds a GLOBAL state"),
+        ("state", '[{"type": "GLOBAL", "global": {}}]', "holds a state of type GLOBAL"),
         ("config", "\ufeff{}", "begins with a byte order mark"),
     ],
 )

@@ -13,7 +13,6 @@ from source_kustomer.errors import NEW_KEY, Failure
 from source_kustomer.paging.page import Page
 from source_kustomer.paging.query import page_query
 
-_NOT_FOUND = 404
 _UNASKED = "used_up_share"
 
 logger = logging.getLogger("airbyte.source_kustomer")
@@ -34,8 +33,8 @@ def check_access(client: Client, lists: Sequence[List]) -> None:
     patience = Patience.checking(client.timing)
     probe = Probe(client, patience)
     refused = probe.failure()
-    # An API without the probe tells what it thinks of a key with each list.
-    if refused and refused.outcome.status != _NOT_FOUND:
+    # Where only the probe does not work, each list tells what the API thinks of the key.
+    if refused and (refused.outcome.is_refusal or not client.host_was_reached):
         raise refused
     ask = partial(_ask, client, probe, patience)
     asked = [background.start(partial(ask, each)) for each in lists]

@@ -32,14 +32,15 @@ def check_files(source: Source, command: argparse.Namespace) -> None:
             continue
         try:
             content = Path(path).read_bytes()
-            document = None if content.startswith(codecs.BOM_UTF8) else json.loads(content)
+            document = None if content.startswith(codecs.BOM_UTF8) else json.loads(content.decode())
         except (OSError, ValueError, RecursionError) as e:
             raise _unusable(option, path, _why_unreadable(e)) from None
         if content.startswith(codecs.BOM_UTF8):
             raise _unusable(option, path, "begins with a byte order mark (BOM)")
-        if option == "state" and _has_global(document):
-            kind = "holds a GLOBAL state, where this connector writes one STREAM state a stream"
-            raise _unusable(option, path, kind)
+        if option == "state" and (other := _other_state(document)):
+            raise _unusable(
+                option, path, f"holds a state of type {other}, where each is of type STREAM"
+            )
         try:
             read(path)
         except Exception:  # noqa: BLE001
@@ -63,9 +64,12 @@ def _user() -> str:
         return f"the user with the uid {number}"
 
 
-def _has_global(document: Any) -> bool:
-    states = document if isinstance(document, list) else [document]
-    return any(isinstance(state, dict) and state.get("type") == "GLOBAL" for state in states)
+def _other_state(document: Any) -> str | None:
+    """Return the type of a state that is none of a stream, which the CDK would pass over."""
+    is_alone = isinstance(document, dict) and "type" in document
+    states = document if isinstance(document, list) else [document] if is_alone else []
+    kinds = [state.get("type", "untyped") for state in states if isinstance(state, dict)]
+    return next((str(kind) for kind in kinds if kind != "STREAM"), None)
 
 
 def _unusable(option: str, path: str, why: str) -> AirbyteTracedException:

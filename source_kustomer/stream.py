@@ -129,7 +129,7 @@ class KustomerStream(HttpStream):
 
     def _next_page(self, reading: _Reading) -> list[Resource]:
         """Ask for the page to read now until it is accepted, and return its new resources."""
-        reader = reading.reader
+        reader, is_outage = reading.reader, self._client.is_outage
         while not reader.is_finished:
             url = self._url(reader.query)
             try:
@@ -142,7 +142,10 @@ class KustomerStream(HttpStream):
                     ahead=reading.prefetch.take(url),
                 )
             except Failure as e:
-                if not reader.recover(e.cause, self.largest_page):
+                # Where other lists failed too, it is not the size of this page.
+                if (is_outage and e.cause.is_size) or not reader.recover(
+                    e.cause, self.largest_page
+                ):
                     raise
             finally:
                 for name, numbers in reader.warnings:
@@ -203,8 +206,9 @@ class KustomerStream(HttpStream):
 
     def _flattener(self) -> Flattener:
         # What the catalog has of the custom attributes' columns was typed when it was discovered.
-        configured = (self._configured or {}).get("properties") or {}
-        custom = {k: v for k, v in configured.items() if k.startswith(CUSTOM_PREFIX)}
+        configured = (self._configured or {}).get("properties")
+        columns = configured if isinstance(configured, dict) else {}
+        custom = {k: v for k, v in columns.items() if k.startswith(CUSTOM_PREFIX)}
         return Flattener({**self._schema()["properties"], **custom}, self.to_one)
 
     def _schema(self) -> Mapping[str, Any]:

@@ -201,12 +201,8 @@ PROBED = {
     "expired": (error(401, "Expired token"), "expired_key"),
     "other region": (error(401, "Associated with pod prod2"), "other_region"),
     "address": (error(403, "IP not allowed"), "ip_restricted"),
-    "server failure": (Reply(500), "server_failure"),
-    "HTML": (Reply(200, b"<html>"), "maintenance_page"),
-    "not JSON": (Reply(200, b"{"), "broken_body"),
     "limit": (error(429, retry_after="700"), "rate_limit"),
     "reset": (Reply(raises=requests.ConnectionError(ConnectionResetError())), "connection_lost"),
-    "redirect": (Reply(301), "redirect"),
 }
 
 
@@ -216,6 +212,23 @@ def test_a_probe_that_is_not_answered_well_ends_check(
 ) -> None:
     assert failure_of(check, probe=probe).cause.name == cause
     assert {*transport.sent} == {f"{BASE}{PROBE}"}
+
+
+NO_PROBE = {
+    "server failure": (Reply(500), "server_failure"),
+    "HTML": (Reply(200, b"<html>"), "maintenance_page"),
+    "not JSON": (Reply(200, b"{"), "broken_body"),
+    "redirect": (Reply(301), "redirect"),
+}
+
+
+@pytest.mark.parametrize(("broken", "cause"), NO_PROBE.values(), ids=NO_PROBE)
+def test_a_probe_that_does_not_work_by_itself_is_nothing_against_the_key(
+    check: Check, broken: Reply, cause: str
+) -> None:
+    assert check(probe=broken) == []
+    everything = dict.fromkeys([each.name for each in LISTS], broken)
+    assert failure_of(check, probe=broken, **everything).cause.name == cause
 
 
 def test_a_list_that_a_small_share_leaves_no_time_for_is_a_warning(
@@ -265,5 +278,5 @@ def test_what_hangs_is_asked_for_once(check: Check, transport: ScriptedTransport
     assert "did not answer in time for tags" in warning
     assert len(transport.asked("tags")) == 1
     transport.sent.clear()
-    assert failure_of(check, probe=HANGS).cause.name == "timeout"
-    assert len(transport.sent) == 1
+    assert check(probe=HANGS) == []
+    assert len(transport.asked(PROBE)) == 1

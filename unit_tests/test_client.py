@@ -295,7 +295,7 @@ def test_a_limit_that_never_frees_a_request_ends_in_its_sentence(
 
 
 @pytest.mark.parametrize(
-    "reply", [limited(429, 700), limited(503, 700), error(429, x_ratelimit_reset="3600")]
+    "reply", [limited(429, 700), error(429, x_ratelimit_reset="3600")], ids=["wait", "reset"]
 )
 def test_a_wait_longer_than_a_sync_waits_is_begun_by_no_list(
     client: Client, transport: ScriptedTransport, clock: VirtualClock, reply: Reply
@@ -306,6 +306,17 @@ def test_a_wait_longer_than_a_sync_waits_is_begun_by_no_list(
         assert failure_of(client).cause.name == "rate_limit"
     assert clock.monotonic() - began < 2
     assert len(transport.sent) == 1
+
+
+def test_a_server_that_is_unavailable_for_longer_is_asked_once_a_list_and_is_no_limit(
+    client: Client, transport: ScriptedTransport, clock: VirtualClock
+) -> None:
+    transport.script = in_turn(limited(503, 700))
+    began = clock.monotonic()
+    for asked in (1, 2, 3):
+        assert failure_of(client).cause.name == "unavailable"
+        assert len(transport.sent) == asked
+    assert clock.monotonic() - began < 2
 
 
 def test_whoever_waits_for_check_is_not_made_to_wait_for_the_limit(

@@ -139,3 +139,7 @@ def test_what_is_nested_200_deep_is_read(body: bytes) -> None:
 def test_what_is_no_json_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode(body)
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert decode(b'\xef\xbb\xbf{"data": []}') == {"data": []}

@@ -96,6 +96,7 @@ EXAMPLES = {
     "redirect": Outcome(302),
     "large_page": said(400, "pageSize is too large"),
     "gateway_timeout": said(504, "Timeout"),
+    "unavailable": said(503, "Maintenance", asks_too_long=True),
     "maintenance_page": html(503),
     "other_region": said(401, OTHER_REGION),
     "expired_key": said(401, "Expired token"),
@@ -103,6 +104,8 @@ EXAMPLES = {
     "lost_access": said(403, "Forbidden", is_reading=True),
     "missing_role": said(401, "Forbidden", verdict=ACCEPTED),
     "refused_key": said(401, "Unauthorized"),
+    "lost_page": said(404, "Gone", is_reading=True),
+    "lost_list": said(451, "No", is_reading=True),
     "unavailable_list": said(404, "Not found", verdict=ACCEPTED),
     "unknown_organization": said(404, "Not found"),
     "passing_refusal": said(425, "Too early"),
@@ -222,11 +225,13 @@ def test_every_fault_is_raised_with_the_details_that_its_sentence_takes() -> Non
         ("refused_key", said(403, "no", is_list=False)),
         ("lost_access", said(401, "no", verdict=ACCEPTED, is_reading=True)),
         ("lost_access", said(403, "no", verdict=REFUSED, is_reading=True)),
-        ("rejected_request", said(402, "no", verdict=ACCEPTED, is_reading=True)),
+        ("rejected_request", said(402, "no", verdict=ACCEPTED)),
+        ("lost_list", said(402, "no", verdict=ACCEPTED, is_reading=True)),
+        ("passing_refusal", said(408, "no", is_reading=True)),
         ("unknown_organization", said(404, "no", verdict=REFUSED)),
         ("unknown_organization", said(404, "no", verdict=UNKNOWN)),
         ("unknown_organization", said(404, "no", verdict=ACCEPTED, is_list=False)),
-        ("unavailable_list", said(404, "no", verdict=ACCEPTED, is_reading=True)),
+        ("lost_page", said(404, "no", verdict=ACCEPTED, is_reading=True)),
         ("server_failure", said(500, "no", verdict=ACCEPTED)),
         # Something on the way: whatever it says, it is not the API that says it.
         ("maintenance_page", html(401, OTHER_REGION)),
@@ -394,6 +399,7 @@ TYPES_AND_ATTEMPTS = {
     "redirect": (CONFIG, 1),
     "large_page": (SYSTEM, 1),
     "gateway_timeout": (TRANSIENT, 3),
+    "unavailable": (TRANSIENT, 1),
     "maintenance_page": (TRANSIENT, 6),
     "other_region": (CONFIG, 1),
     "expired_key": (CONFIG, 1),
@@ -401,6 +407,8 @@ TYPES_AND_ATTEMPTS = {
     "lost_access": (TRANSIENT, 6),
     "missing_role": (CONFIG, 1),
     "refused_key": (CONFIG, 1),
+    "lost_page": (TRANSIENT, 3),
+    "lost_list": (TRANSIENT, 3),
     "unavailable_list": (CONFIG, 2),
     "unknown_organization": (CONFIG, 3),
     "passing_refusal": (TRANSIENT, 6),
@@ -422,14 +430,14 @@ TYPES_AND_ATTEMPTS = {
     "not_metadata": (TRANSIENT, 6),
     "no_links": (TRANSIENT, 6),
     "foreign_link": (SYSTEM, 1),
-    "circling_link": (TRANSIENT, 1),
-    "skipped_pages": (TRANSIENT, 1),
+    "circling_link": (TRANSIENT, 2),
+    "skipped_pages": (TRANSIENT, 2),
     "wrong_page": (TRANSIENT, 6),
     "refused_page": (TRANSIENT, 1),
     "empty_pages": (TRANSIENT, 1),
     "moving_list": (TRANSIENT, 1),
     "lower_total": (TRANSIENT, 6),
-    "empty_page": (TRANSIENT, 6),
+    "short_page": (TRANSIENT, 6),
     "past_end": (TRANSIENT, 2),
     "cut_off": (TRANSIENT, 6),
 }
@@ -444,7 +452,7 @@ def test_what_a_row_says_of_a_list_is_said_of_those_alone() -> None:
         return [cause.name for cause in CAUSES if getattr(cause, attribute)]
 
     assert names("closes_list") == ["missing_role", "unavailable_list"]
-    ends = ["unavailable_list", "unknown_organization", "rejected_request", "past_end"]
+    ends = ["lost_page", "unavailable_list", "unknown_organization", "rejected_request", "past_end"]
     assert names("ends_list") == ends
     assert names("is_size") == ["large_page", "gateway_timeout", "timeout"]
 

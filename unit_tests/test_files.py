@@ -110,8 +110,19 @@ WRONG = {
         "is JSON but not an Airbyte state, which is a list of STREAM states",
     ),
     "state is one message": ("state", STATE[0], "is JSON but not an Airbyte state"),
-    "state is global": ("state", [*STATE, GLOBAL], "holds a GLOBAL state"),
-    "state is one global": ("state", GLOBAL, "holds a GLOBAL state"),
+    "state is global": ("state", [*STATE, GLOBAL], "holds a state of type GLOBAL"),
+    "state is of a former kind": (
+        "state",
+        [{"type": "LEGACY", "data": {"tags": {}}}],
+        "holds a state of type LEGACY",
+    ),
+    "state has no type": (
+        "state",
+        [{"stream": STATE[0]["stream"]}],
+        "holds a state of type untyped",
+    ),
+    "config is UTF-16": ("config", "{}".encode("utf-16"), "is not JSON"),
+    "state is one global": ("state", GLOBAL, "holds a state of type GLOBAL"),
 }
 
 

@@ -42,13 +42,29 @@ def fault(at: Reader, response: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return error.value.name, error.value.details
 
 
+def take_twice(at: Reader, response: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give a page that has less than expected, which a second look confirms."""
+    assert fault(at, response) == ("short_page", {})
+    return at.take(response)
+
+
+def take(at: Reader, response: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give a page, and give it again where it has less than expected."""
+    try:
+        return at.take(response)
+    except Fault as e:
+        assert e.name == "short_page"
+        return at.take(response)
+
+
 def take_empty(at: Reader, pages: range, size: int) -> None:
     """Give empty pages in a row, each with a link; the first of them is doubted."""
     for number in pages:
         response = document([], f"?page={number + 1}&pageSize={size}")
         if number == pages.start:
-            assert fault(at, response) == ("empty_page", {})
-        at.take(response)
+            take_twice(at, response)
+        else:
+            at.take(response)
 
 
 # Ends
@@ -103,7 +119,7 @@ def test_an_end_a_page_before_the_total_is_refused(records: int, total: int) -> 
 
 def test_a_list_that_a_key_sees_in_part_ends_with_a_warning() -> None:
     it = reader()
-    it.take(page(1, records=8, total=20))
+    take_twice(it, page(1, records=8, total=20))
     it.take(page(2, last=2, records=9, total=20))
     it.take(page(2, last=2, records=9, total=20))
     assert it.is_finished
@@ -123,7 +139,7 @@ def test_a_list_of_cursors_may_come_short_by_less_than_a_page() -> None:
 def test_what_is_added_before_a_cursor_is_not_missed() -> None:
     it = reader()
     it.take(document(ids(0, 10), "?cursor=a", total=20))
-    it.take(document(ids(10, 15), "?cursor=b", total=60))
+    take_twice(it, document(ids(10, 15), "?cursor=b", total=60))
     it.take(document(ids(15, 20), None, total=60))
     it.take(document(ids(15, 20), None, total=60))
     assert it.is_finished
@@ -147,9 +163,8 @@ def test_exactly_ten_thousand_records_without_a_total_are_suspected(total: int |
 def test_an_empty_list_is_believed(told: dict[str, Any]) -> None:
     it = reader()
     it.take(page(1, last=1, records=0, **told))
-    assert it.is_finished == ("total" in told)
-    if not it.is_finished:
-        it.take(page(1, last=1, records=0, **told))
+    assert not it.is_finished
+    it.take(page(1, last=1, records=0, **told))
     assert it.is_finished
     assert it.warnings == []
 
@@ -221,7 +236,7 @@ def test_a_first_page_that_is_refused_is_no_end() -> None:
 
 def test_a_refusal_after_exactly_ten_thousand_records_is_no_end() -> None:
     it = resumed(1000)
-    it.take(page(1001))
+    it.take(page(1001, last=9999))
     assert it.recover(CAUSE["rejected_request"], 10)
     assert not reader_at_the_cap().recover(CAUSE["rejected_request"], 10)
 
@@ -481,7 +496,7 @@ def test_a_link_that_does_not_lead_to_the_page_after_this_one_is_refused(
 ) -> None:
     it = reader()
     for number, link in enumerate(ring[:-1]):
-        it.take(document([f"a{number}"], link))
+        take(it, document([f"a{number}"], link))
     assert fault(it, document(["last"], ring[-1]))[0] == name
 
 
@@ -511,7 +526,8 @@ def test_empty_pages_are_passed_over_but_not_without_end() -> None:
 def test_a_list_may_end_after_as_many_empty_pages() -> None:
     it = reader(size=200)
     take_empty(it, range(1, 11), 200)
-    it.take(document([], None, total=0))
+    for _ in range(2):
+        it.take(document([], None, total=0))
     assert it.is_finished
 
 
@@ -521,22 +537,21 @@ def test_an_empty_page_past_the_total_is_the_end_whatever_its_link_says(
 ) -> None:
     it = reader()
     it.take(page(1, total=total))
-    if not is_finished:
-        assert fault(it, page(2, records=0, total=total))[0] == "empty_page"
-    it.take(page(2, records=0, total=total))
+    take_twice(it, page(2, records=0, total=total))
     assert it.is_finished == is_finished
 
 
 def test_an_empty_list_that_promises_a_page_is_empty() -> None:
     it = reader()
-    it.take(page(1, records=0, total=0))
+    take_twice(it, page(1, records=0, total=0))
+    take_twice(it, page(1, records=0, total=0))
     assert it.is_finished
 
 
 def test_a_server_that_repeats_a_page_circles() -> None:
     it = reader(size=200)
     for number in range(1, 52):
-        it.take(document(["a"], f"?page={number + 1}&pageSize=200"))
+        take(it, document(["a"], f"?page={number + 1}&pageSize=200"))
     assert fault(it, document(["a"], "?page=53&pageSize=200"))[0] == "circling_link"
 
 
@@ -547,7 +562,7 @@ def test_small_pages_are_passed_over_by_their_records() -> None:
     assert fault(it, document([], "?page=102&pageSize=10"))[0] == "empty_pages"
     it = reader()
     for number in range(1, 502):
-        it.take(document(["a"], f"?page={number + 1}&pageSize=10"))
+        take(it, document(["a"], f"?page={number + 1}&pageSize=10"))
     assert fault(it, document(["a"], "?page=503&pageSize=10"))[0] == "circling_link"
 
 
@@ -571,7 +586,7 @@ def test_the_server_chooses_the_page_size_on_the_first_page(
     records: int, following: str, meta: dict[str, int], size: int
 ) -> None:
     it = reader(size=100)
-    it.take(document(ids(0, records), following, **meta))
+    take(it, document(ids(0, records), following, **meta))
     assert (it.position.size, it.position.records) == (size, records)
 
 
@@ -586,7 +601,7 @@ def test_of_an_id_that_comes_twice_the_first_record_counts() -> None:
     it = reader()
     response = document(["a", "b", "a"], "?page=2&pageSize=10")
     response["data"][2]["type"] = "customer"
-    assert it.take(response) == [{"id": "a"}, {"id": "b"}]
+    assert take(it, response) == [{"id": "a"}, {"id": "b"}]
     assert it.take(document(["b", "c"], "?page=3&pageSize=10")) == [{"id": "c"}]
 
 
@@ -596,7 +611,7 @@ def test_records_are_remembered_for_the_last_pages_only() -> None:
         start = (number - 1) * 10_000
         it.take(document(ids(start, start + 10_000), f"?page={number + 1}&pageSize=10000"))
     again = document(["a9999", "a10000", "a29999"], "?page=5&pageSize=10000")
-    assert it.take(again) == [{"id": "a9999"}]
+    assert take(it, again) == [{"id": "a9999"}]
 
 
 @pytest.mark.parametrize(

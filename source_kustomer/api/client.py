@@ -106,7 +106,8 @@ class Client:
             response = self._transport.get(url, largest_body)
             headers = RateHeaders.parse(response.headers, self.clock.time())
             asks_to_wait = response.status == _UNAVAILABLE and headers.wait is not None
-            exceeded = response.status == _TOO_MANY or asks_to_wait
+            is_short = asks_to_wait and not self._asks_too_long(headers)
+            exceeded = response.status == _TOO_MANY or is_short
             self.limiter.observe(headers, exceeded=exceeded)
         self.host_was_reached = True
         traffic.add(received_bytes=len(response.content))
@@ -183,7 +184,13 @@ class Client:
         except Exception as e:  # noqa: BLE001
             # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
             raise _UnsuccessfulError(known(exception=e)) from None
-        refused = known(status=response.status, body=response.content, host_was_reached=True)
+        headers = RateHeaders.parse(response.headers, self.clock.time())
+        refused = known(
+            status=response.status,
+            body=response.content,
+            host_was_reached=True,
+            asks_too_long=self._asks_too_long(headers),
+        )
         if response.status not in _SUCCESS:
             raise _UnsuccessfulError(refused)
         try:
@@ -192,6 +199,9 @@ class Client:
             raise _UnsuccessfulError(known(exception=e)) from None
         except ValueError:
             raise _UnsuccessfulError(refused) from None
+
+    def _asks_too_long(self, headers: RateHeaders) -> bool:
+        return (headers.wait or 0.0) > self.timing.limit
 
     def _failure(self, outcome: Outcome, target: Target) -> Failure:
         return failure(

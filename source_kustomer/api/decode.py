@@ -48,7 +48,7 @@ def decode(body: bytes) -> Any:
 
 def _lenient(body: bytes) -> Any:
     try:
-        text = body.decode()
+        text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = body.decode(errors="replace")
         logger.warning(

@@ -14,8 +14,7 @@ _PATH = "auth/tokens/current"
 # Several lists that are refused at a time ask the probe once.
 _HOLDS = 30.0
 
-_REFUSALS = frozenset({401, 403})
-_TO_BE_EXPLAINED = _REFUSALS | {404}
+_TO_BE_EXPLAINED = frozenset({401, 403, 404})
 
 
 class Probe:
@@ -56,7 +55,7 @@ class Probe:
         if refusal is None:
             return replace(outcome, verdict=Verdict.ACCEPTED)
         probed = refusal.outcome
-        if probed.status in _REFUSALS and not probed.is_foreign:
+        if probed.is_refusal:
             # The probe's words may tell more than the list's.
             return replace(outcome, verdict=Verdict.REFUSED, probe_words=probed.words)
         vouch()

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from source_kustomer.errors import Cause
 from source_kustomer.timing import Clock, Timing
 
-# After a page has failed for good, other lists find out quickly whether the outage is theirs too.
+# After a page has failed for good, other lists find out quickly whether the outage is theirs too:
+# with fewer attempts than else, where each waits for a timeout.
 _OUTAGE_ATTEMPTS = 2
 
 
@@ -67,6 +68,6 @@ class Attempts:
             return False
         most = min(cause.attempts, self.patience.attempts)
         if is_outage:
-            most = min(most, _OUTAGE_ATTEMPTS)
+            most = min(most - 1, _OUTAGE_ATTEMPTS)
         elapsed = self.clock.monotonic() - self.started_at - self.limit_waited
         return self.number >= most or elapsed + wait > self.patience.seconds

@@ -42,12 +42,12 @@ FAULTS: Final = (
         "followed: please report this to the connector's maintainers.",
     ),
     Cause(
-        "circling_link", "`links.next` that leads to a page already read", ONCE, TRANSIENT,
+        "circling_link", "`links.next` that leads to a page already read", TWICE, TRANSIENT,
         "The link to the next page of {stream} leads back to a page already read, so the list has "
         "no end: run it again later, and tell Kustomer's support if it lasts.",
     ),
     Cause(
-        "skipped_pages", "`links.next` that leaves out pages of a list that counts them", ONCE,
+        "skipped_pages", "`links.next` that leaves out pages of a list that counts them", TWICE,
         TRANSIENT,
         "The link to the next page of {stream} leads from page {asked} to page {got} and leaves "
         "out what is between: run it again later, and tell Kustomer's support if it lasts.",
@@ -82,9 +82,10 @@ FAULTS: Final = (
         "again in time: run it again later.",
     ),
     Cause(
-        "empty_page", "an empty page that promises another, until a second look confirms it", MANY,
-        TRANSIENT,
-        "Kustomer sent a page of {stream} without records that promises another, and could not be "
+        "short_page",
+        "a page that is not full but promises another, or has no new record, until a second look "
+        "confirms it", MANY, TRANSIENT,
+        "Kustomer sent a page of {stream} with fewer records than it should have, and could not be "
         "asked again in time: run it again later.",
     ),
     Cause(

@@ -16,6 +16,8 @@ _LONGEST_ERROR = 64 * 1024
 
 _UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
+_REFUSALS = frozenset({401, 403})
+
 _WORDS = ("code", "title", "message", "detail")
 
 
@@ -40,8 +42,9 @@ class Verdict(Enum):
 class Outcome:
     """An attempt that did not succeed: a response with a status, or an exception.
 
-    `is_reading` is true where a page of the same list was read just before. `probe_words` are
-    what the probe of the key said when it refused the key too.
+    `is_reading` is true where a page of the same list was read just before, `asks_too_long` where
+    the response asks for a longer wait than a sync can take. `probe_words` are what the probe of
+    the key said when it refused the key too.
     """
 
     status: int | None = None
@@ -49,6 +52,7 @@ class Outcome:
     exception: Exception | None = None
     is_list: bool = True
     is_reading: bool = False
+    asks_too_long: bool = False
     host_was_reached: bool = False
     verdict: Verdict | None = None
     probe_words: str = ""
@@ -70,6 +74,11 @@ class Outcome:
     def is_foreign(self) -> bool:
         """Whether the body is text that is not the API's JSON."""
         return self.document is None and self.body.strip() != b""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the API itself refuses the key."""
+        return self.status in _REFUSALS and not self.is_foreign
 
     @property
     def errors(self) -> list[dict[str, Any]]:

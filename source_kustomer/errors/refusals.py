@@ -11,6 +11,11 @@ NEW_KEY: Final = (
     "Settings > Security > API Keys"
 )
 
+_LOST = (
+    "Kustomer refuses to go on with the list of {stream} (status {status}), although it was just "
+    "read: run it again later, and tell Kustomer's support if it lasts.{said}"
+)
+
 REFUSALS: Final = (
     Cause(
         "proxy_login", "407", ONCE, CONFIG,
@@ -50,6 +55,12 @@ REFUSALS: Final = (
         "again: run it again later, and look at Kustomer's status page if it lasts.{said}",
         lambda o: o.status == 504,
         is_size=True,
+    ),
+    Cause(
+        "unavailable", "503 that asks for a longer wait than a sync can take", ONCE, TRANSIENT,
+        "Kustomer is unavailable for {stream} (status {status}) and asks to come back later than a "
+        "sync can wait: run it again later, and look at Kustomer's status page if it lasts.{said}",
+        lambda o: o.status == 503 and o.asks_too_long,
     ),
     Cause(
         "maintenance_page", "a web page instead of JSON, or other text with 401, 403 or 404", MANY,
@@ -107,9 +118,15 @@ REFUSALS: Final = (
         lambda o: o.status in {401, 403},
     ),
     Cause(
+        "lost_page", "400, 404, 410, 416 or 422 in the middle of a list that was just read", SOME,
+        TRANSIENT, _LOST,
+        lambda o: o.is_reading and o.status in {400, 404, 410, 416, 422},
+        ends_list=True,
+    ),
+    Cause(
         "unavailable_list", "404 from a list while the probe accepts the key", TWICE, CONFIG,
         "Kustomer does not offer {stream} to the organization '{organization}' or to this API key "
-        "(404 not found): leave the stream {stream} out, or ask Kustomer for access.",
+        "(404 not found): leave {stream} out, or ask Kustomer for access.",
         lambda o: o.status == 404 and o.is_list and o.verdict is Verdict.ACCEPTED,
         closes_list=True,
         ends_list=True,
@@ -126,6 +143,11 @@ REFUSALS: Final = (
         "{host} could not take a request for {stream} (status {status}), again and again: run it "
         "again later.{said}",
         lambda o: o.status in {408, 421, 423, 425, 499},
+    ),
+    Cause(
+        "lost_list", "any other 4xx in the middle of a list that was just read", SOME, TRANSIENT,
+        _LOST,
+        lambda o: o.is_reading and o.status in range(400, 500),
     ),
     Cause(
         "rejected_request", "any other 4xx", SOME, SYSTEM,

@@ -60,10 +60,13 @@ class Page:
 
     def chosen_size(self, asked: PageNumber | None, size: int) -> int:
         """Return the page size that the server goes by, where another may have been asked for."""
-        number = PageNumber.parse(self.next)
-        told = self.size or (number and number.size) or size
+        told = self._told_size(size)
         # A server chooses its page size on the first page; later, more records are repeated ones.
         return told if asked and asked.page > 1 else max(told, len(self.ids))
+
+    def is_short(self, size: int) -> bool:
+        """Whether the page promises another, and has fewer records than it may have."""
+        return self.next is not None and len(self.ids) < self._told_size(size)
 
     def is_past_end(self, start: int) -> bool:
         """Whether an empty page begins behind the end that the total names."""
@@ -88,6 +91,10 @@ class Page:
         got = max(self.size or 0, len(self.ids) // 2)
         if asked.page > 1 and got > size:
             raise Fault("wrong_page", asked=f"pages of {size}", got=f"a page of {got}")
+
+    def _told_size(self, size: int) -> int:
+        number = PageNumber.parse(self.next)
+        return self.size or (number and number.size) or size
 
 
 def _is_id(identifier: Any) -> bool:

@@ -106,6 +106,16 @@ class Position:
         return number.page * self.size if number else self.records
 
     @property
+    def told(self) -> int | None:
+        """The total that was told last."""
+        return self.gap.total if self.gap else self.total
+
+    @property
+    def is_again(self) -> bool:
+        """Whether the page to ask for now was read before."""
+        return self.gap is not None or self.is_confirming
+
+    @property
     def is_confirming(self) -> bool:
         """Whether the page to ask for now is the last one, once more."""
         return self.gap is None and self.next is not None and self.next == self.last

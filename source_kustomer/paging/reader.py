@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from source_kustomer.errors import Cause, Fault
+from source_kustomer.paging.doubts import Doubts
 from source_kustomer.paging.gap import Gap
 from source_kustomer.paging.page import Page, Resource
 from source_kustomer.paging.position import Position
@@ -41,7 +42,7 @@ class Reader:
         self._last_page: int | None = None
         self._confirmed = ""
         self._refused = 0
-        self._doubts: dict[tuple[str, str], int | None] = {}
+        self._doubts = Doubts()
         self._stalled = 0
         self._rereads = Counter[tuple[int, int]]()
         self._queries = set[int]()
@@ -74,11 +75,16 @@ class Reader:
         page = Page.parse(document, self._list_url, now.size)
         if page.total is None:
             # What is doubted stands as long as nothing else is told.
-            page = replace(page, total=self._doubts.get((self.query, "lower_total")))
+            page = replace(page, total=self._doubts.total(now))
+        if asked:
+            page.check_asked(asked, now.size)
+        self._check_next(page, asked)
+        self._doubts.check(page, now, self._recent)
         if asked and page.is_past_end(asked.start(now.size)):
             # A link past the end that the total names leads nowhere.
             page = replace(page, next=None)
-        self._check(page, asked)
+        if page.next is None:
+            self._check_end(page, asked)
         if self._refused and page.ids:
             raise Fault("refused_page", page=self._refused)
         if now.gap and asked:
@@ -86,7 +92,7 @@ class Reader:
         else:
             self.position = self._go_on(page, asked)
         self.pages += not now.is_confirming
-        self._doubts.clear()
+        self._doubts.settle(page, now)
         self._last_page = page.last
         if page.total is not None and page.last is None:
             self._last_page = -(-page.total // self.position.size)
@@ -115,7 +121,8 @@ class Reader:
             self.warnings.append(("refused_end", {"records": now.records}))
             self.position = replace(now, next=None)
         elif now.last == self._confirmed:
-            if now.end < (now.total or 0):
+            # A list that refuses the page that it had before has not ended, unless it was told.
+            if now.end < (now.total or 0) or (now.is_confirming and now.total is None):
                 return False
             # Where a page follows the refused one, that was no end.
             self._refused = number.page
@@ -125,29 +132,6 @@ class Reader:
             self.position = self._to_confirm(now)
         return True
 
-    def _check(self, page: Page, asked: PageNumber | None) -> None:
-        """Hold a page against what is known of the list."""
-        now = self.position
-        if asked:
-            page.check_asked(asked, now.size)
-        before = now.gap.total if now.gap else now.total
-        is_lower = page.total is not None and before is not None and page.total < before
-        if is_lower and self._is_first_doubt("lower_total", page):
-            # One of several servers may be behind the others.
-            raise Fault("lower_total", total=page.total or 0, before=before or 0)
-        is_empty = page.next is not None and not page.ids and self._recent.empty_pages == 0
-        if is_empty and self._is_first_doubt("empty_page", page):
-            raise Fault("empty_page")
-        self._check_next(page, asked)
-        if page.next is None:
-            self._check_end(page, asked, before)
-
-    def _is_first_doubt(self, name: str, page: Page) -> bool:
-        """Whether a page is seen for the first time to be what a second look may confirm."""
-        doubts = len(self._doubts)
-        self._doubts.setdefault((self.query, name), page.total)
-        return len(self._doubts) > doubts
-
     def _check_next(self, page: Page, asked: PageNumber | None) -> None:
         """Refuse a link that does not lead to the page after this one."""
         if asked and PageNumber.parse(page.next):
@@ -155,15 +139,15 @@ class Reader:
         elif page.next and (page.next == self.query or hash(page.next) in self._queries):
             raise Fault("circling_link")
 
-    def _check_end(self, page: Page, asked: PageNumber | None, before: int | None) -> None:
+    def _check_end(self, page: Page, asked: PageNumber | None) -> None:
         """Refuse an end that comes before the end that is known."""
-        now, records = self.position, self._records(page)
+        now, before, records = self.position, self.position.told, self._records(page)
         size = page.chosen_size(asked, now.size)
         # One page may be wrong about the total for ever; two in a row are believed.
         totals = [total for total in (page.total, before) if total is not None]
         # Where pages are not counted, those so far may have come short of what a key may not see.
         end = asked.page * size if asked else records + size - 1
-        if totals and end < min(totals):
+        if totals and max(end, records) < min(totals):
             raise Fault("cut_off", records=records, total=min(totals))
         is_unsure = page.total is None and now.last not in {None, self._confirmed}
         is_lost = self._is_first_of_resumed or (asked and is_unsure)
@@ -201,7 +185,7 @@ class Reader:
             total, total_at = page.total, asked.page * size if asked else records
         position = Position(query, page.next, size, records, total, total_at, gap)
         is_confirmed = now.is_confirming or (count == 0 and now.last == self._confirmed)
-        is_whole = page.total is not None and records >= max(page.total, now.total or 0)
+        is_whole = page.total is not None and 0 < records >= max(page.total, now.total or 0)
         if page.next is None and not is_confirmed and not is_whole:
             return self._to_confirm(position)
         return position

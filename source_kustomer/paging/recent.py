@@ -21,13 +21,13 @@ _MOST_STALE = (50, 5_000)
 class RecentRecords:
     """The ids of the last pages, and how many of those brought nothing new.
 
-    `empty_pages` are the last ones in a row that had no record and promised more.
+    `stale_pages` are the last ones in a row that promised more and had no new record.
     """
 
     def __init__(self) -> None:
         self._pages = deque[list[str]]()
         self._ids = set[str]()
-        self.empty_pages = self._stale_pages = 0
+        self._empty_pages = self.stale_pages = 0
 
     def count_new(self, page: Page) -> int:
         """Return how many records of a page none of the last pages had."""
@@ -35,11 +35,11 @@ class RecentRecords:
 
     def check_news(self, page: Page, size: int) -> None:
         """Count a page that promises another; raises `Fault` after too many without news."""
-        self.empty_pages = 0 if page.ids else self.empty_pages + 1
-        if _are_more(self.empty_pages, size, _MOST_EMPTY):
-            raise Fault("empty_pages", pages=self.empty_pages)
-        self._stale_pages = 0 if self.count_new(page) else self._stale_pages + 1
-        if _are_more(self._stale_pages, size, _MOST_STALE):
+        self._empty_pages = 0 if page.ids else self._empty_pages + 1
+        if _are_more(self._empty_pages, size, _MOST_EMPTY):
+            raise Fault("empty_pages", pages=self._empty_pages)
+        self.stale_pages = 0 if self.count_new(page) else self.stale_pages + 1
+        if _are_more(self.stale_pages, size, _MOST_STALE):
             raise Fault("circling_link")
 
     def new(self, page: Page) -> list[Resource]:
