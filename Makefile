@@ -21,9 +21,13 @@ $(TOOLS)/done: Makefile | python
 	$(TOOLS)/bin/pip install --quiet "poetry==2.5.1" "poetry-plugin-export==1.10.1"
 	@touch $@
 
+# Where the Python that it was made with is gone, the environment is made anew.
+$(BIN)/python: | python
+	@rm -rf $(VENV)
+
 # What `make try` needs, a third of all. It is exported once and committed, so that nobody who tries
 # the connector waits for Poetry.
-$(VENV)/try: pyproject.toml sandbox/requirements.txt sandbox/install.py | python
+$(VENV)/try: pyproject.toml sandbox/requirements.txt sandbox/install.py $(BIN)/python
 	@$(PYTHON) -I sandbox/install.py $(VENV) sandbox/requirements.txt
 	@touch $@
 
@@ -32,13 +36,13 @@ $(VENV)/done: poetry.lock $(VENV)/try $(TOOLS)/done
 	@$(PYTHON) -I sandbox/install.py $(VENV) $(VENV)/requirements.txt
 	@touch $@
 
-try: $(VENV)/try ## See what arrives: from the sandbox, or with secrets/config.json from your account
+try: $(VENV)/try ## Read the sandbox, or the account of secrets/config.json
 	@$(BIN)/python -m sandbox.tour
 
-sql: $(VENV)/try ## Ask the database that `make try` left: type SQL, or make sql < docs/queries/05...sql
+sql: $(VENV)/try ## Ask the database of `make try`: type SQL, or give a file
 	@$(BIN)/python -m sandbox.tour.sql
 
-contract: $(VENV)/try ## Compare your account with what is documented of the API; reads at most 60 pages
+contract: $(VENV)/try ## Compare your account with the API's documentation
 	@$(BIN)/python -m integration_tests.contract
 
 test: $(VENV)/done ## Run every test: unit, integration, acceptance and container

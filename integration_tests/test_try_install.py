@@ -95,6 +95,16 @@ def test_help_tells_of_every_target() -> None:
     assert told == {*phony.split()} - {"python"}
 
 
+def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to("/nowhere/python3")
+    (venv / "try").touch()
+    planned = run("make", "--dry-run", "try", f"VENV={venv}")
+    assert f"rm -rf {venv}" in planned
+    assert "sandbox/install.py" in planned
+
+
 def test_a_python_that_is_too_old_is_told_so_in_a_sentence(tmp_path: Path) -> None:
     old = tmp_path / "python"
     # The version is all that differs: the check itself runs.

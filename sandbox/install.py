@@ -101,7 +101,8 @@ def _run(
             if sys.stdout.isatty():
                 print(f"\r{what} ... {time.monotonic() - began:.0f} s", end="", flush=True)
         before = f"\r{what} ..." if sys.stdout.isatty() else ""
-        print(f"{before} {time.monotonic() - began:.1f} s", flush=True)
+        took = "failed" if process.returncode else f"{time.monotonic() - began:.1f} s"
+        print(f"{before} {took}", flush=True)
         output.seek(0)
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command, output.read())

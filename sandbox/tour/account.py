@@ -94,6 +94,8 @@ def read_config(path: Path, environment: Mapping[str, str]) -> Config:
     """Read a configuration; raises `TourError` with what is wrong, and never with a value."""
     try:
         raw = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise TourError(f"There is no {path}: {_EXAMPLE}") from None
     except OSError as e:
         raise TourError(f"{path} cannot be read: {e.strerror}.") from None
     except (ValueError, RecursionError):

@@ -11,19 +11,28 @@ from sandbox.tour.account import PROJECT
 
 QUERIES = PROJECT / "docs" / "queries"
 
+# Line breaks would tear a table, and marks of direction turn it round.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
 _MISSING = re.compile(r'column "([^"]+)"[^"]*not found|Table with name (\S+) does not exist')
 
 
 @dataclass(frozen=True)
 class Question:
-    """A file of SQL, and the columns of its answer that are drawn, one after another as a bar."""
+    """A file of SQL, and the columns of its answer that are drawn, one after another as a bar.
+
+    `only` is a column that is not shown, and the value that the shown rows have in it.
+    """
 
     file: str
     bars: tuple[str, ...]
+    only: tuple[str, str] | None = None
 
 
 QUESTIONS = (
-    Question("01_open_conversations_by_team_and_tag.sql", ("open_conversations",)),
+    Question(
+        "01_open_conversations_by_team_and_tag.sql", ("open_conversations",), only=("tag", "(all)")
+    ),
     Question("02_first_response_time_by_brand.sql", ("median_minutes",)),
     Question("03_customers_by_loyalty_tier.sql", ("customers",)),
     Question(
@@ -41,6 +50,8 @@ class Answer:
     sql: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
+    # How many more the query has.
+    others: int = 0
     unanswered: str = ""
 
     @property
@@ -94,7 +105,7 @@ def cell(value: object) -> str:
     """Write a value of an answer as a person reads it."""
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return f"{value:,}"
-    return "" if value is None else str(value)
+    return "" if value is None else _UNPRINTABLE.sub(" ", str(value))
 
 
 def ask(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer:
@@ -108,9 +119,15 @@ def ask(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer:
         return Answer(question, sql, unanswered=_reason(str(e)))
     except duckdb.Error as e:
         return Answer(question, sql, unanswered=str(e).splitlines()[0])
-    return Answer(
-        question, sql, columns, rows, unanswered="" if rows else "There is nothing to count."
-    )
+    shown = rows
+    if question.only and question.only[0] in columns:
+        place = columns.index(question.only[0])
+        shown = tuple(
+            (*row[:place], *row[place + 1 :]) for row in rows if row[place] == question.only[1]
+        )
+        columns = (*columns[:place], *columns[place + 1 :])
+    unanswered = "" if shown else "There is nothing to count."
+    return Answer(question, sql, columns, shown, len(rows) - len(shown), unanswered)
 
 
 def _reason(error: str) -> str:

@@ -108,7 +108,8 @@ class Screen:
             self.say(answer.unanswered, "yellow")
         else:
             self._console.print(_answer(answer))
-        more = f", {len(answer.rows) - _ROWS:,} more rows" if len(answer.rows) > _ROWS else ""
+        hidden = max(0, len(answer.rows) - _ROWS) + answer.others
+        more = f", {hidden:,} more rows" if hidden else ""
         self.say(f"docs/queries/{answer.question.file}{more}", "dim")
 
     def files(self, folder: Path) -> None:
@@ -151,16 +152,18 @@ def _answer(answer: Answer) -> Table:
     table = _table()
     drawn = answer.question.bars
     for number, name in enumerate(answer.columns):
-        header = Text(answer.heading(name))
+        header = Text(answer.heading(name).replace(" ", "\n"))
         if len(drawn) > 1 and name in drawn:
             header.stylize(_COLORS[drawn.index(name)])
         if number in answer.numbers:
-            table.add_column(header, justify="right")
+            table.add_column(header, justify="right", no_wrap=True)
         else:
-            table.add_column(header, no_wrap=True, overflow="ellipsis", max_width=_WIDEST)
+            # Where it is narrow, names are cut and numbers are not.
+            table.add_column(header, max_width=_WIDEST)
     table.add_column(width=_BAR, no_wrap=True)
     for row in answer.rows[:_ROWS]:
-        table.add_row(*(Text(cell(value)) for value in row), _bar(answer.bars(row), answer.longest))
+        cells = (Text(cell(value), no_wrap=True, overflow="ellipsis") for value in row)
+        table.add_row(*cells, _bar(answer.bars(row), answer.longest))
     return table
 
 

@@ -1,16 +1,26 @@
 """Ask the database of a tour: `make sql`, or `make sql < a file of SQL`."""
 
 import argparse
+import io
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from sandbox.tour.account import PROJECT
+from sandbox.tour.answers import cell
 from sandbox.tour.database import Database
+
+# What DuckDB writes below a table that is too wide to be shown whole.
+_HIDDEN = re.compile(r"\d+ columns \(\d+ shown\)")
+_UNLIMITED = 100_000
+_RECORDS = 20
 
 # Without it, `input` has neither history nor arrow keys.
 with suppress(ImportError):
@@ -25,8 +35,13 @@ def main() -> int:
     console, code = Console(highlight=False), 0
     try:
         with Database(path, read_only=True) as database:
-            for statement in _statements():
-                code = _answer(database.connection, statement, console)
+            for text in _statements():
+                code = _answer(database.connection, text, console)
+    except duckdb.IOException as e:
+        is_locked = "lock" in str(e)
+        why = "`make try` is writing it" if is_locked else "`make try` writes it"
+        console.print(f"{path} cannot be opened; {why}.", style="red", markup=False)
+        return 1
     except duckdb.Error as e:
         console.print(
             f"{path} cannot be opened; `make try` writes it. {e}", style="red", markup=False
@@ -55,15 +70,34 @@ def _statements() -> Iterator[str]:
     print()
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, statement: str, console: Console) -> int:
+def _answer(connection: duckdb.DuckDBPyConnection, text: str, console: Console) -> int:
+    """Show what each statement of a text answers; returns 1 if one failed."""
     try:
-        relation = connection.sql(statement)
-        if relation:
-            relation.show(max_width=console.width)
+        for statement in connection.extract_statements(text):
+            relation = connection.sql(statement.query)
+            if relation:
+                _show(relation, console)
     except duckdb.Error as e:
         console.print(str(e), style="red", markup=False)
         return 1
     return 0
+
+
+def _show(relation: duckdb.DuckDBPyRelation, console: Console) -> None:
+    """Show all columns: side by side where they fit, else each record from top to bottom."""
+    shown, width = io.StringIO(), console.width if console.is_terminal else _UNLIMITED
+    with redirect_stdout(shown):
+        relation.show(max_width=width)
+    if not _HIDDEN.search(shown.getvalue()):
+        console.out(shown.getvalue(), end="")
+        return
+    names = relation.columns
+    for number, row in enumerate(relation.limit(_RECORDS).fetchall(), 1):
+        console.rule(f"record {number}", align="left", style="dim")
+        grid = Table.grid(padding=(0, 2))
+        for name, value in zip(names, row, strict=True):
+            grid.add_row(Text(name, style="dim"), Text(cell(value)))
+        console.print(grid)
 
 
 if __name__ == "__main__":
