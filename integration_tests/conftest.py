@@ -12,6 +12,11 @@ from sandbox import Sandbox
 NewSandbox = Callable[..., Sandbox]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the image, which takes longest, while others test what is quick."""
+    items.sort(key=lambda item: all(m.args != ("image",) for m in item.iter_markers("xdist_group")))
+
+
 @pytest.fixture
 def new_sandbox() -> Iterator[NewSandbox]:
     """Start sandboxes that stop with the test."""

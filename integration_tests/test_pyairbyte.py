@@ -220,7 +220,7 @@ def test_given_a_stream_that_fails_when_read_again_then_its_old_table_stays_whol
         sandbox.remove(stream, 1)
     sandbox.before(
         lambda r: (
-            sandbox.error(403, "forbidden", "No")
+            sandbox.error(451, "unavailable", "No")
             if r.path.endswith("customers") and r.page == 3
             else None
         )
