@@ -566,6 +566,34 @@ def test_small_pages_are_passed_over_by_their_records() -> None:
     assert fault(it, document(["a"], "?page=503&pageSize=10"))[0] == "circling_link"
 
 
+def test_a_page_that_came_short_once_is_read_whole_and_one_that_stays_short_is_believed() -> None:
+    it = reader()
+    it.take(page(1))
+    assert fault(it, page(2, records=4)) == ("short_page", {})
+    assert len(it.take(page(2))) == 10
+    # The first look was wrong, so the next short page is doubted too.
+    assert len(take_twice(it, page(3, records=4))) == 4
+    assert len(it.take(page(4, records=9))) == 9
+
+
+@pytest.mark.parametrize("following", ["?page=3&pageSize=10", None], ids=["link", "end"])
+def test_rows_of_the_page_before_are_doubted(following: str | None) -> None:
+    it = reader()
+    it.take(page(1))
+    assert fault(it, document(ids(0, 10), following)) == ("short_page", {})
+    assert len(it.take(page(2))) == 10
+
+
+def test_what_a_page_that_is_read_again_is_short_of_is_not_doubted() -> None:
+    it = resumed(4, gap_start=5, gap_end=25, gap_total=90)
+    it.take(document(ids(20, 24), "?page=4&pageSize=10", total=90))
+    assert fault(it, document([], "?page=3&pageSize=10", total=90)) == ("short_page", {})
+    it.take(page(2, total=90))
+    # Pages that were read for the first time only tell what the key may see.
+    it.take(page(1, total=90))
+    assert fault(it, page(5, records=4, total=90)) == ("short_page", {})
+
+
 # Sizes and records
 
 
