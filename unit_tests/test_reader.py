@@ -117,6 +117,21 @@ def test_an_end_a_page_before_the_total_is_refused(records: int, total: int) -> 
         assert fault(it, page(2, last=2, records=records)) == expected
 
 
+def test_a_last_page_alone_that_tells_a_higher_total_does_not_cut_the_list_off() -> None:
+    it = reader()
+    it.take(page(1, total=15))
+    for _ in range(2):
+        it.take(page(2, last=2, records=5, total=40))
+    assert it.is_finished
+
+
+def test_of_two_totals_the_lower_one_is_what_a_list_is_cut_off_before() -> None:
+    it = reader()
+    it.take(page(1, total=35))
+    cut_off = ("cut_off", {"records": 15, "total": 35})
+    assert fault(it, page(2, last=2, records=5, total=40)) == cut_off
+
+
 def test_a_list_that_a_key_sees_in_part_ends_with_a_warning() -> None:
     it = reader()
     take_twice(it, page(1, records=8, total=20))
