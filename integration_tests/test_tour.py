@@ -68,6 +68,22 @@ class Tour:
             return [*ask(database.connection, question).rows]
 
 
+def run_module(
+    name: str, *options: str | Path, url: str = "", text: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run a module to its end, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", name, *options],
+        input=text,
+        env={**os.environ, "KUSTOMER_API_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=PROJECT,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def organization() -> Iterator[Sandbox]:
     """A small organization."""
@@ -342,15 +358,7 @@ def test_a_configuration_that_cannot_be_used_is_a_sentence(
 ) -> None:
     (tmp_path / "config.json").write_text(text)
     for command in ("sandbox.tour", "integration_tests.contract"):
-        options = "--config", str(tmp_path / "config.json")
-        done = subprocess.run(
-            [sys.executable, "-m", command, *options],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=PROJECT,
-            check=False,
-        )
+        done = run_module(command, "--config", tmp_path / "config.json")
         assert done.returncode in {1, 2}
         assert not done.stderr
         assert words in " ".join(done.stdout.split())
@@ -363,15 +371,8 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(tmp_path: Path, comman
     with Sandbox(customers=1, conversations=1) as sandbox:
         Tour(tmp_path, sandbox)
         option = "--into" if command == "sandbox.tour" else "--report"
-        done = subprocess.run(
-            [sys.executable, "-m", command, "--config", tmp_path / "config.json", option, into],
-            env={**os.environ, "KUSTOMER_API_URL": sandbox.url},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=PROJECT,
-            check=False,
-        )
+        config = tmp_path / "config.json"
+        done = run_module(command, "--config", config, option, into, url=sandbox.url)
     assert done.returncode == 1
     assert not done.stderr
     assert "cannot be used: " in " ".join(done.stdout.split())
@@ -412,15 +413,9 @@ def test_the_database_is_asked_with_the_command_that_the_tour_names(
 def test_all_statements_of_a_file_are_answered_and_no_column_is_left_out(
     tour: Tour, screen: Terminal
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sandbox.tour.sql", "--database", tour.database],
-        input="SELECT 7 AS first; SELECT * FROM customers LIMIT 1;",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=PROJECT,
-        check=True,
-    )
+    statements = "SELECT 7 AS first; SELECT * FROM customers LIMIT 1;"
+    done = run_module("sandbox.tour.sql", "--database", tour.database, text=statements)
+    assert done.returncode == 0
     assert "first" in done.stdout
     for (column,) in tour.rows("SELECT column_name FROM (DESCRIBE customers)"):
         assert column in done.stdout

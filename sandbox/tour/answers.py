@@ -74,6 +74,10 @@ class Answer:
         """The length of the longest row of bars."""
         return max((sum(self.bars(row)) for row in self.rows), default=0)
 
+    def hidden(self, shown: int) -> int:
+        """Return how many rows the query has beside the first ones that are shown."""
+        return max(0, len(self.rows) - shown) + self.others
+
     def bars(self, row: tuple[Any, ...]) -> list[float]:
         """Return the lengths of a row's bars."""
         return [float(row[self.columns.index(name)] or 0) for name in self.question.bars]

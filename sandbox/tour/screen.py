@@ -108,7 +108,7 @@ class Screen:
             self.say(answer.unanswered, "yellow")
         else:
             self._console.print(_answer(answer))
-        hidden = max(0, len(answer.rows) - _ROWS) + answer.others
+        hidden = answer.hidden(_ROWS)
         more = f", {hidden:,} more rows" if hidden else ""
         self.say(f"docs/queries/{answer.question.file}{more}", "dim")
 

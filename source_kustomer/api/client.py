@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -184,15 +184,11 @@ class Client:
         except Exception as e:  # noqa: BLE001
             # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
             raise _UnsuccessfulError(known(exception=e)) from None
-        headers = RateHeaders.parse(response.headers, self.clock.time())
-        refused = known(
-            status=response.status,
-            body=response.content,
-            host_was_reached=True,
-            asks_too_long=self._asks_too_long(headers),
-        )
+        refused = known(status=response.status, body=response.content, host_was_reached=True)
         if response.status not in _SUCCESS:
-            raise _UnsuccessfulError(refused)
+            headers = RateHeaders.parse(response.headers, self.clock.time())
+            asks_too_long = self._asks_too_long(headers)
+            raise _UnsuccessfulError(replace(refused, asks_too_long=asks_too_long))
         try:
             return accept(decode(response.content))
         except Fault as e:
