@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 
+# Some images set it; every start would compile the CDK anew, which takes longer than loading it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help python try sql contract test lint format bench docs requirements dist clean
 

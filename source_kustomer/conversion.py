@@ -75,7 +75,7 @@ def integer(value: Value) -> int | None:
 def number(value: Value) -> float | int | None:
     """Return a number that NUMERIC(38, 9) holds, also from text; None for all else."""
     if type(value) in _NUMBERS:
-        return value if abs(value) < _LARGEST_NUMBER else None
+        return value if -_LARGEST_NUMBER < value < _LARGEST_NUMBER else None
     is_decimal = isinstance(value, str) and _DECIMAL.fullmatch(value)
     return number(float(value)) if is_decimal else None
 

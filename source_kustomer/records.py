@@ -73,7 +73,7 @@ class _Columns:
     """Columns by the members that they hold, which are named like them but for a prefix."""
 
     def __init__(self, conversions: Mapping[str, Convert], prefix: str = "") -> None:
-        self._by_member = {
+        self._by_member: dict[str, tuple[str, Any, Convert]] = {
             column.removeprefix(prefix): (column, EXACT.get(convert), convert)
             for column, convert in conversions.items()
         }
@@ -88,8 +88,7 @@ class _Columns:
                 aside[name] = value
                 continue
             column, exact, convert = found
-            kind = type(value)
-            if (kind is exact and (kind is not str or NUL not in value)) or value is None:
+            if value is None or (type(value) is exact and (exact is not str or NUL not in value)):
                 record[column] = value
                 continue
             fitting = record[column] = convert(value)

@@ -215,6 +215,7 @@ class Simulation:
         return wake
 
     def _request(self, connector: Connector, now: float) -> None:
+        left_at = now
         connector.pace.leave(now)
         connector.left.append(now)
         there = connector.latency * self._chance.uniform(0.3, 0.6)
@@ -228,7 +229,7 @@ class Simulation:
             self._at(now + back, lambda now: receive(headers, now, is_good=is_good))
 
         def receive(headers: RateHeaders, now: float, *, is_good: bool) -> None:
-            connector.pace.observe(headers, now, exceeded=not is_good)
+            connector.pace.observe(headers, now, left_at=left_at, exceeded=not is_good)
             connector.pace.end(now)
             self._has_news = True
             connector.ended.append(now)

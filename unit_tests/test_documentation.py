@@ -143,8 +143,8 @@ def test_the_pace_of_each_plan_is_what_the_limiter_keeps_to() -> None:
         clock = VirtualClock()
         limiter = RateLimiter(DEFAULT_SHARE, clock=clock)
         headers = {"x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(limit - 1)}
-        with limiter.request():
-            limiter.observe(RateHeaders.parse(headers, clock.time()))
+        with limiter.request() as observe:
+            observe(RateHeaders.parse(headers, clock.time()))
         assert limiter.requests_per_minute == requests_a_minute(limit)
     row = " | ".join(f"{requests_a_minute(limit):,}" for limit in PLANS.values())
     assert f"| requests a minute at {DEFAULT_SHARE} % | {row} |" in GUIDE

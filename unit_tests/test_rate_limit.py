@@ -59,8 +59,9 @@ def test_with_even_others_nobody_is_refused_and_what_may_be_used_is_used() -> No
     assert {name: used for name, used in totals.used.items() if used < 0.9} == {}
 
 
-def test_with_others_by_chance_few_are_refused() -> None:
-    totals = Totals(seed=1)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_with_others_by_chance_few_are_refused(seed: int) -> None:
+    totals = Totals(seed)
     assert totals.ours <= 40
     assert totals.others <= 350
     assert mean(totals.used.values()) >= 0.95
@@ -108,11 +109,13 @@ def test_a_bucket_of_tokens_starves_nobody(size: int, latency: float, seconds: f
     assert not connector.refused
 
 
-@ANY_LATENCY
-def test_a_server_that_always_says_that_nothing_remains_starves_nobody(latency: float) -> None:
+@pytest.mark.parametrize(("latency", "seconds"), [(0.05, 52), (0.5, 52), (3.0, 60)])
+def test_a_server_that_always_says_that_nothing_remains_starves_nobody(
+    latency: float, seconds: float
+) -> None:
     connector = Connector(latency=latency, pages=200)
     simulation = Simulation(Minute(1000), [connector], said=lambda *_: RateHeaders(1000, 0))
-    assert simulation.run(600) <= 52
+    assert simulation.run(600) <= seconds
 
 
 def each_tenth(number: int, headers: RateHeaders) -> RateHeaders:
@@ -166,8 +169,8 @@ def test_others_that_begin_suddenly_are_made_room_for(latency: float) -> None:
         simulation.run(600)
         ours += len(connector.refused)
         others += len(simulation.others_refused)
-    assert ours <= 8
-    assert others <= 120
+    assert ours <= 5
+    assert others <= 100
 
 
 @ANY_MINUTE
@@ -180,15 +183,15 @@ def test_when_others_stop_their_requests_a_minute_are_used(minute: str, latency:
 
 @ANY_MINUTE
 @ANY_LATENCY
-@pytest.mark.parametrize(("others", "most"), [(300, 20), (330, 20), (600, 10)])
+@pytest.mark.parametrize("others", [300, 330, 600])
 def test_where_others_use_everything_it_asks_seldom_and_gets_some(
-    minute: str, latency: float, others: float, most: int
+    minute: str, latency: float, others: float
 ) -> None:
     connector = Connector(latency=latency)
     Simulation(Minute(300, minute), [connector], [Others(others)]).run(600)
     assert connector.received_per_minute(0, 600) >= 1.9
     counts = [per_minute(connector.refused, begin, begin + 60) for begin in range(0, 540, 10)]
-    assert max(counts) <= most
+    assert max(counts) <= 5
 
 
 @ANY_MINUTE
@@ -211,8 +214,8 @@ def limiter_of(clock: VirtualClock, share: int = 80, window: float = 60.0) -> Ra
 
 
 def respond(limiter: RateLimiter, headers: RateHeaders = SILENT, *, exceeded: bool = False) -> None:
-    with limiter.request():
-        limiter.observe(headers, exceeded=exceeded)
+    with limiter.request() as observe:
+        observe(headers, exceeded=exceeded)
 
 
 def waits_for(wait: float) -> RateHeaders:
@@ -354,9 +357,9 @@ def looks(clock: VirtualClock, remaining: Callable[[int], int], count: int = 9) 
     """Return the waits between single requests after which so many remain."""
     limiter, left = limiter_of(clock), list[float]()
     for number in range(count):
-        with limiter.request():
+        with limiter.request() as observe:
             left.append(clock.monotonic())
-            limiter.observe(RateHeaders(300, remaining(number)))
+            observe(RateHeaders(300, remaining(number)))
     return [later - earlier for earlier, later in pairwise(left)]
 
 
@@ -364,23 +367,24 @@ def test_looks_are_seldom_where_they_find_less_and_at_least_each_20_seconds(
     clock: VirtualClock,
 ) -> None:
     waits = looks(clock, lambda number: 8 - number, 9)
-    assert waits == pytest.approx([3, 6, 12, 20, 20, 20, 20, 20])
+    assert waits == pytest.approx([2.8, 5.6, 11.2, 20, 20, 20, 20, 20])
 
 
 def test_looks_are_frequent_where_they_find_as_much(clock: VirtualClock) -> None:
     waits = looks(clock, lambda _: 5, 20)
-    assert waits[:5] == pytest.approx([3.0, 2.1, 1.47, 1.029, 0.7203])
-    assert min(waits) == waits[-1] == pytest.approx(0.15)
+    assert waits[:5] == pytest.approx([2.8, 2.03, 1.472, 1.067, 0.774], abs=0.001)
+    assert min(waits) == waits[-1] == pytest.approx(0.13)
 
 
 def test_of_several_in_flight_one_response_adapts_the_looks(clock: VirtualClock) -> None:
     limiter = limiter_of(clock)
     with ExitStack() as in_flight:
-        for _ in range(5):
-            in_flight.enter_context(limiter.request())
-        for remaining in (8, 7, 6, 5, 4):
-            limiter.observe(RateHeaders(300, remaining))
-    assert moments(limiter, clock, 1) == pytest.approx([3])
+        observers = [in_flight.enter_context(limiter.request()) for _ in range(5)]
+        for observe, remaining in zip(observers, (8, 7, 6, 5, 4), strict=True):
+            clock.advance(0.1)
+            observe(RateHeaders(300, remaining))
+    # 2.8 s after the last one left, half a second ago.
+    assert moments(limiter, clock, 1) == pytest.approx([2.3])
 
 
 @pytest.mark.parametrize("wait", [1.0, 3.0, 20.0])
@@ -402,11 +406,11 @@ def test_a_refusal_that_names_no_wait_is_looked_after_at_growing_intervals(
     """Less than a second is a reset that was rounded to whole seconds."""
     limiter, left = limiter_of(clock), list[float]()
     for _ in range(7):
-        with limiter.request():
+        with limiter.request() as observe:
             left.append(clock.monotonic())
-            limiter.observe(RateHeaders(wait=wait), exceeded=True)
+            observe(RateHeaders(wait=wait), exceeded=True)
     waits = [later - earlier for earlier, later in pairwise(left)]
-    assert waits == pytest.approx([3, 6, 12, 20, 20, 20])
+    assert waits == pytest.approx([10, 20, 20, 20, 20, 20])
 
 
 def test_a_refusal_after_frequent_looks_is_looked_after_as_after_the_first(
@@ -416,24 +420,24 @@ def test_a_refusal_after_frequent_looks_is_looked_after_as_after_the_first(
     for _ in range(20):
         respond(limiter, RateHeaders(300, 0))
     respond(limiter, exceeded=True)
-    assert moments(limiter, clock, 1) == pytest.approx([1.5])
+    assert moments(limiter, clock, 1) == pytest.approx([10])
 
 
 def test_the_longest_of_several_pauses_counts(clock: VirtualClock) -> None:
     limiter = limiter_of(clock)
-    with limiter.request(), limiter.request():
-        for wait in (5.0, 30.0, 10.0):
-            limiter.observe(waits_for(wait), exceeded=True)
+    with limiter.request() as first, limiter.request() as second:
+        for observe, wait in ((first, 5.0), (second, 30.0), (first, 10.0)):
+            observe(waits_for(wait), exceeded=True)
     assert moments(limiter, clock, 1) == pytest.approx([30.5])
 
 
 def test_after_a_pause_one_request_looks_until_its_response_arrives(clock: VirtualClock) -> None:
     limiter = limiter_of(clock)
-    with limiter.request():
+    with limiter.request() as observe:
         respond(limiter, waits_for(5), exceeded=True)
         # This one left before the pause.
-        limiter.observe(RateHeaders(300, 250))
-    assert moments(limiter, clock, 3) == pytest.approx([5.5, 8.5, 11.5])
+        observe(RateHeaders(300, 250))
+    assert moments(limiter, clock, 3) == pytest.approx([5.5, 8.3, 11.1])
     respond(limiter)
     assert moments(limiter, clock, 3) == [0, 0, 0]
 
@@ -494,12 +498,12 @@ def test_a_pause_that_lasts_too_long_ends_a_request_at_once(
 
 def test_a_pause_that_is_asked_for_meanwhile_ends_a_request_at_once(clock: VirtualClock) -> None:
     limiter, start = limiter_of(clock), clock.monotonic()
-    with limiter.request():
-        limiter.observe(waits_for(20), exceeded=True)
+    with limiter.request() as observe:
+        observe(waits_for(20), exceeded=True)
 
         def wanted() -> bool:
             if clock.monotonic() >= start + 15:
-                limiter.observe(waits_for(20), exceeded=True)
+                observe(waits_for(20), exceeded=True)
             return True
 
         with pytest.raises(LimitError) as caught, limiter.request(wanted, max_wait=30):
@@ -641,8 +645,8 @@ def test_requests_of_many_threads_leave_in_the_order_in_which_they_came() -> Non
             queued.set()
             return True
 
-        with limiter.request(wanted):
-            limiter.observe(SILENT)
+        with limiter.request(wanted) as observe:
+            observe(SILENT)
             order.append(number)
 
     for number in range(20):
@@ -684,19 +688,19 @@ def test_news_wake_all_that_may_leave(news: str) -> None:
 
     threads = [threading.Thread(target=leave, daemon=True) for _ in range(3)]
     with ExitStack() as request:
-        request.enter_context(limiter.request())
-        limiter.observe(waits_for(5), exceeded=True)
+        observe = request.enter_context(limiter.request())
+        observe(waits_for(5), exceeded=True)
         for thread in threads:
             thread.start()
             assert clock.waiting.acquire(timeout=30)
         clock.advance(5.5)
         if news == "a response":
-            limiter.observe(SILENT)
+            observe(SILENT)
         else:
             request.close()
         assert left.acquire(timeout=30)
         # The one that left looks; the pace is even again when it has found room.
-        limiter.observe(SILENT)
+        observe(SILENT)
         assert left.acquire(timeout=30)
         assert left.acquire(timeout=30)
         done.set()

@@ -108,7 +108,7 @@ class _List:
 
     def _record(self, place: int) -> tuple[str | None, int | None]:
         """Return the id of the record at a place, None past the end, and the total if it comes."""
-        with self._limiter.request():
+        with self._limiter.request() as observe:
             response = self._session.get(
                 self._url,
                 params={"page": place, "pageSize": 1},
@@ -119,7 +119,7 @@ class _List:
             headers = {name.lower(): value for name, value in response.headers.items()}
             said = RateHeaders.parse(headers, time.time())
             is_exceeded = response.status_code == requests.codes.too_many
-            self._limiter.observe(said, exceeded=is_exceeded)
+            observe(said, exceeded=is_exceeded)
         self.limit = said.limit or self.limit
         if place > 1 and response.status_code in _PAST_END:
             return None, None

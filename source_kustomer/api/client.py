@@ -99,7 +99,7 @@ class Client:
         Raises `CancelledError` and `LimitError` if it did not leave, and what the transport raises.
         """
         began = self.clock.monotonic()
-        with self.limiter.request(wanted, attempts.limit_left if attempts else None):
+        with self.limiter.request(wanted, attempts.limit_left if attempts else None) as observe:
             if attempts:
                 attempts.limit_waited += self.clock.monotonic() - began
             traffic.add(requests=1)
@@ -108,7 +108,7 @@ class Client:
             asks_to_wait = response.status == _UNAVAILABLE and headers.wait is not None
             is_short = asks_to_wait and not self._asks_too_long(headers)
             exceeded = response.status == _TOO_MANY or is_short
-            self.limiter.observe(headers, exceeded=exceeded)
+            observe(headers, exceeded=exceeded)
         self.host_was_reached = True
         traffic.add(received_bytes=len(response.content))
         return response

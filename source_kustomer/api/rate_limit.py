@@ -7,6 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Protocol
 
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.pace import Pace
@@ -33,6 +35,12 @@ class LimitError(Exception):
         self.seconds, self.is_exceeded = seconds, is_exceeded
 
 
+class Observe(Protocol):
+    """Learns from the response to a request; `exceeded` if that refuses it."""
+
+    def __call__(self, headers: RateHeaders, *, exceeded: bool = False) -> None: ...
+
+
 class RateLimiter:
     """Lets the requests of all threads leave in turn, at the pace of the rule."""
 
@@ -55,30 +63,19 @@ class RateLimiter:
     @contextmanager
     def request(
         self, wanted: Callable[[], bool] = lambda: True, max_wait: float | None = None
-    ) -> Iterator[None]:
+    ) -> Iterator[Observe]:
         """Wait until a request may leave, and count it until it has ended.
 
         Raises `CancelledError` if it is no longer wanted, and `LimitError` if the server's pause
         lasts longer than `max_wait`, or as soon as that has passed.
         """
-        self._acquire(wanted, self._longest_wait if max_wait is None else max_wait)
+        left_at = self._acquire(wanted, self._longest_wait if max_wait is None else max_wait)
         try:
-            yield
+            yield partial(self._observe, left_at)
         finally:
             with self._changed:
                 self._pace.end(self._clock.monotonic())
                 self._changed.notify_all()
-
-    def observe(self, headers: RateHeaders, *, exceeded: bool = False) -> None:
-        """Learn from a response of which the request is not released yet.
-
-        `exceeded` if it refuses, and nothing may leave for the wait that it names.
-        """
-        with self._changed:
-            self._pace.observe(headers, self._clock.monotonic(), exceeded=exceeded)
-            if exceeded and (headers.wait or 0.0) > self._longest_wait:
-                self._hopeless_until = self._pace.pause_ends
-            self._changed.notify_all()
 
     @property
     def waited(self) -> float:
@@ -93,7 +90,8 @@ class RateLimiter:
         with self._changed:
             return max(1, int(self._pace.rate(self._clock.monotonic())))
 
-    def _acquire(self, wanted: Callable[[], bool], max_wait: float) -> None:
+    def _acquire(self, wanted: Callable[[], bool], max_wait: float) -> float:
+        """Return the moment at which the request leaves."""
         mine, clock = object(), self._clock
         with self._changed:
             deadline = clock.monotonic() + max_wait
@@ -104,7 +102,7 @@ class RateLimiter:
                     wait, is_first = self._pace.delay(now), self._queue[0] is mine
                     if is_first and wait <= 0:
                         self._pace.leave(now)
-                        return
+                        return now
                     pause_ends = self._pace.pause_ends
                     is_hopeless = now < self._hopeless_until or now < deadline < pause_ends
                     if is_hopeless or now >= deadline:
@@ -123,6 +121,14 @@ class RateLimiter:
                     self._waited += clock.monotonic() - self._waiting_since
                     self._waiting_since = math.nan
                 self._changed.notify_all()
+
+    def _observe(self, left_at: float, headers: RateHeaders, *, exceeded: bool = False) -> None:
+        with self._changed:
+            now = self._clock.monotonic()
+            self._pace.observe(headers, now, left_at=left_at, exceeded=exceeded)
+            if exceeded and (headers.wait or 0.0) > self._longest_wait:
+                self._hopeless_until = self._pace.pause_ends
+            self._changed.notify_all()
 
     def _log(self, wait: float, now: float) -> None:
         if wait <= _LONG_WAIT or now < self._logged_until:
