@@ -11,10 +11,18 @@ from sandbox import Sandbox
 
 NewSandbox = Callable[..., Sandbox]
 
+# Each runs on one worker, from minutes to one minute.
+_LONGEST = ("image", "databases", "tour")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the image, which takes longest, while others test what is quick."""
-    items.sort(key=lambda item: all(m.args != ("image",) for m in item.iter_markers("xdist_group")))
+    """Begin with the groups that take longest, while others test what is quick."""
+
+    def place(item: pytest.Item) -> int:
+        group = next((mark.args[0] for mark in item.iter_markers("xdist_group")), None)
+        return _LONGEST.index(group) if group in _LONGEST else len(_LONGEST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture
