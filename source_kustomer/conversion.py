@@ -14,7 +14,7 @@ Convert = Callable[[Value], Value]
 _LARGEST_INTEGER = 2**63 - 1
 
 # What NUMERIC(38, 9) holds, in which databases keep all other numbers.
-_LARGEST_NUMBER = 1e29
+LARGEST_NUMBER = 1e29
 
 # A boolean is an integer to Python only.
 _NUMBERS = frozenset({int, float})
@@ -75,7 +75,7 @@ def integer(value: Value) -> int | None:
 def number(value: Value) -> float | int | None:
     """Return a number that NUMERIC(38, 9) holds, also from text; None for all else."""
     if type(value) in _NUMBERS:
-        return value if -_LARGEST_NUMBER < value < _LARGEST_NUMBER else None
+        return value if -LARGEST_NUMBER < value < LARGEST_NUMBER else None
     is_decimal = isinstance(value, str) and _DECIMAL.fullmatch(value)
     return number(float(value)) if is_decimal else None
 

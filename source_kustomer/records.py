@@ -4,7 +4,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from source_kustomer.conversion import EXACT, NUL, Convert, Value, conversion, text
+from source_kustomer.conversion import (
+    EXACT,
+    LARGEST_NUMBER,
+    NUL,
+    Convert,
+    Value,
+    conversion,
+    number,
+    text,
+)
 
 CUSTOM_PREFIX = "custom_"
 
@@ -19,6 +28,10 @@ _MEMBERS: Mapping[str, type] = {
     "relationships": dict,
     "links": dict,
 }
+
+# What needs no conversion if it is of this type, and neither text with U+0000 nor too large: most
+# values, for each of which a call would take longer than all else.
+_EXACT: Mapping[Convert | None, type] = {**EXACT, number: float}
 
 _ITSELF = re.compile(r"(?:https?://[^/?#]+)?/v1/[^/?#]+/([^/?#]+)")
 
@@ -74,21 +87,27 @@ class _Columns:
 
     def __init__(self, conversions: Mapping[str, Convert], prefix: str = "") -> None:
         self._by_member: dict[str, tuple[str, Any, Convert]] = {
-            column.removeprefix(prefix): (column, EXACT.get(convert), convert)
+            column.removeprefix(prefix): (column, _EXACT.get(convert), convert)
             for column, convert in conversions.items()
         }
 
     def fill(self, record: dict[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
         """Fill a record's columns; returns the members that have none, or do not fit theirs."""
-        aside = {}
-        column_of = self._by_member.get
+        aside, by_member = {}, self._by_member
         for name, value in members.items():
-            found = column_of(name)
-            if found is None:
+            try:
+                column, exact, convert = by_member[name]
+            except KeyError:
                 aside[name] = value
                 continue
-            column, exact, convert = found
-            if value is None or (type(value) is exact and (exact is not str or NUL not in value)):
+            if (
+                type(value) is exact
+                and (
+                    NUL not in value
+                    if exact is str
+                    else exact is not float or -LARGEST_NUMBER < value < LARGEST_NUMBER
+                )
+            ) or value is None:
                 record[column] = value
                 continue
             fitting = record[column] = convert(value)

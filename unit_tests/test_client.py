@@ -355,7 +355,7 @@ def test_waits_for_a_small_share_leave_a_page_its_time_and_failed_requests_leave
     [
         (limited(429, 33), 33),
         (limited(503, 33), 33),
-        (error(429), 10),
+        (error(429), 9),
         (error(503), 0),
         (error(500, retry_after="33"), 0),
         (replace(GOOD, headers={"Retry-After": "33"}), 0),

@@ -41,7 +41,7 @@ _FIRST_BURST = 20 / 60
 # longest sees within seconds that others stop, and the shortest is far from hammering. The numbers
 # are those with which, in the simulation, others and this connector are refused least.
 _FIRST_LOOK = 1.4 / 60
-_REFUSED_LOOK = 10 / 60
+_REFUSED_LOOK = 9 / 60
 _LONGEST_LOOK = 20 / 60
 _SHORTEST_LOOK = 0.13 / 60
 _MORE_SELDOM = 2.0
