@@ -6,7 +6,7 @@
    minute also its growth, as if that went on.
 3. Requests leave evenly, at the smaller of the share and what others leave free, less 5 %.
 4. Where the limit is almost used up, or that pace is slower still, single requests look for room:
-   more seldom after one that finds less, more often after one that finds as much.
+   more seldom after one that is refused or finds less, more often after one that finds as much.
 5. What `remaining` said holds for a minute at most; a pause that the server asks for is waited for,
    and ends with a look.
 """
