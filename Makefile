@@ -30,23 +30,23 @@ $(BIN)/python: | python
 
 # What `make try` needs, a third of all. It is exported once and committed, so that nobody who tries
 # the connector waits for Poetry.
-$(VENV)/try: pyproject.toml sandbox/requirements.txt sandbox/install.py $(BIN)/python
-	@$(PYTHON) -I sandbox/install.py $(VENV) sandbox/requirements.txt
+$(VENV)/try: pyproject.toml tools/requirements.txt tools/install.py $(BIN)/python
+	@$(PYTHON) -I tools/install.py $(VENV) tools/requirements.txt
 	@touch $@
 
 $(VENV)/done: poetry.lock $(VENV)/try $(TOOLS)/done
 	$(TOOLS)/bin/poetry export --with try,dev,databases --output $(VENV)/requirements.txt
-	@$(PYTHON) -I sandbox/install.py $(VENV) $(VENV)/requirements.txt
+	@$(PYTHON) -I tools/install.py $(VENV) $(VENV)/requirements.txt
 	@touch $@
 
 try: $(VENV)/try ## Read the sandbox, or the account of secrets/config.json
-	@$(BIN)/python -m sandbox.tour
+	@$(BIN)/python -m tools.tour
 
 sql: $(VENV)/try ## Ask the database of `make try`: type SQL, or give a file
-	@$(BIN)/python -m sandbox.tour.sql
+	@$(BIN)/python -m tools.tour.sql
 
 contract: $(VENV)/try ## Compare your account with the API's documentation
-	@$(BIN)/python -m integration_tests.contract
+	@$(BIN)/python -m tools.contract
 
 test: $(VENV)/done ## Run every test: unit, integration, acceptance and container
 	$(BIN)/pytest --numprocesses 4 --dist loadgroup -rs
@@ -71,7 +71,7 @@ docs: $(VENV)/done ## Write the generated tables of the documentation
 	$(BIN)/python -m docs.tables
 
 requirements: $(TOOLS)/done ## Write what `make try` installs, after a change of the lock
-	$(TOOLS)/bin/poetry export --with try --output sandbox/requirements.txt
+	$(TOOLS)/bin/poetry export --with try --output tools/requirements.txt
 
 dist: $(TOOLS)/done ## Build the wheel and the sdist into dist
 	$(TOOLS)/bin/poetry build --clean --output dist

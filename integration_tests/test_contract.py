@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from integration_tests.conftest import NewSandbox
-from integration_tests.contract.__main__ import main
-from integration_tests.contract.api import MADE_UP_KEY, MOST_REQUESTS, Api
-from integration_tests.contract.checks import CHECKS
-from integration_tests.contract.report import Row
 from sandbox import EVERY_ROLE, LISTS, SWITCHES, Reply, Request, Sandbox
 from sandbox.switches import spelled
 from source_kustomer.config import Config
+from tools.contract.__main__ import main
+from tools.contract.api import MADE_UP_KEY, MOST_REQUESTS, Api
+from tools.contract.checks import CHECKS
+from tools.contract.report import Row
 
 PROJECT = Path(__file__).parents[1]
 SIZES = {"customers": 250, "conversations": 230, "tags": 130, "users": 25}
@@ -166,7 +166,7 @@ def sandbox_process(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
 
 def contract_command(folder: Path, key: str) -> list[str | Path]:
     config, report = configured(folder, key), folder / "contract.md"
-    module = "integration_tests.contract"
+    module = "tools.contract"
     return [sys.executable, "-m", module, "--config", config, "--report", report]
 
 

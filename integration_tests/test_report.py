@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from integration_tests.browser import render, served
 from sandbox import Sandbox
-from sandbox.tour.answers import QUESTIONS
+from tools.tour.answers import QUESTIONS
 
 pytestmark = pytest.mark.xdist_group("tour")
 
@@ -85,7 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         options = "--config", str(folder / "config.json"), "--into", str(folder)
         done = subprocess.run(
-            [sys.executable, "-m", "sandbox.tour", *options],
+            [sys.executable, "-m", "tools.tour", *options],
             cwd=Path(__file__).parents[1],
             env={**os.environ, "KUSTOMER_API_URL": sandbox.url},
             capture_output=True,

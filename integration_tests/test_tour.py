@@ -18,8 +18,8 @@ from rich.cells import cell_len
 from integration_tests.connector import Connector
 from integration_tests.terminal import Terminal
 from sandbox import EVERY_ROLE, LISTS, Reply, Request, Sandbox
-from sandbox.tour.answers import QUESTIONS, ask
-from sandbox.tour.database import Database
+from tools.tour.answers import QUESTIONS, ask
+from tools.tour.database import Database
 
 PROJECT = Path(__file__).parents[1]
 
@@ -47,7 +47,7 @@ class Tour:
     def start(self) -> Terminal:
         """Start one in a terminal."""
         options = "--config", str(self._config), "--into", str(self.into)
-        command = [sys.executable, "-m", "sandbox.tour", *options]
+        command = [sys.executable, "-m", "tools.tour", *options]
         return Terminal(command, {"KUSTOMER_API_URL": self._url})
 
     def run(self) -> Terminal:
@@ -357,20 +357,20 @@ def test_a_configuration_that_cannot_be_used_is_a_sentence(
     tmp_path: Path, text: str, words: str
 ) -> None:
     (tmp_path / "config.json").write_text(text)
-    for command in ("sandbox.tour", "integration_tests.contract"):
+    for command in ("tools.tour", "tools.contract"):
         done = run_module(command, "--config", tmp_path / "config.json")
         assert done.returncode in {1, 2}
         assert not done.stderr
         assert words in " ".join(done.stdout.split())
 
 
-@pytest.mark.parametrize("command", ["sandbox.tour", "integration_tests.contract"])
+@pytest.mark.parametrize("command", ["tools.tour", "tools.contract"])
 def test_a_folder_that_cannot_be_written_to_is_a_sentence(tmp_path: Path, command: str) -> None:
     (tmp_path / "file").write_text("")
     into = str(tmp_path / "file" / "within")
     with Sandbox(customers=1, conversations=1) as sandbox:
         Tour(tmp_path, sandbox)
-        option = "--into" if command == "sandbox.tour" else "--report"
+        option = "--into" if command == "tools.tour" else "--report"
         config = tmp_path / "config.json"
         done = run_module(command, "--config", config, option, into, url=sandbox.url)
     assert done.returncode == 1
@@ -388,7 +388,7 @@ def test_a_key_that_does_not_work_ends_the_tour_in_a_sentence(tmp_path: Path) ->
 
 def test_without_a_configuration_a_sandbox_is_read(tmp_path: Path) -> None:
     options = "--config", str(tmp_path / "none.json"), "--into", str(tmp_path / "try")
-    terminal = Terminal([sys.executable, "-m", "sandbox.tour", *options])
+    terminal = Terminal([sys.executable, "-m", "tools.tour", *options])
     assert terminal.finish() == 0
     assert "A sandbox of Kustomer answers at http://127.0.0.1:" in terminal.text
 
@@ -397,7 +397,7 @@ def test_the_database_is_asked_with_the_command_that_the_tour_names(
     tour: Tour, screen: Terminal
 ) -> None:
     assert "make sql" in screen.text
-    asked = Terminal([sys.executable, "-m", "sandbox.tour.sql", "--database", tour.database])
+    asked = Terminal([sys.executable, "-m", "tools.tour.sql", "--database", tour.database])
     asked.wait_for("kustomer>")
     asked.press("SELECT count(*) AS them\nFROM customers;\n")
     asked.wait_for(r"350(.|\s)+kustomer>")
@@ -414,7 +414,7 @@ def test_all_statements_of_a_file_are_answered_and_no_column_is_left_out(
     tour: Tour, screen: Terminal
 ) -> None:
     statements = "SELECT 7 AS first; SELECT * FROM customers LIMIT 1;"
-    done = run_module("sandbox.tour.sql", "--database", tour.database, text=statements)
+    done = run_module("tools.tour.sql", "--database", tour.database, text=statements)
     assert done.returncode == 0
     assert "first" in done.stdout
     for (column,) in tour.rows("SELECT column_name FROM (DESCRIBE customers)"):

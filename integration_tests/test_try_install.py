@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.install import uv_environment
+from tools.install import uv_environment
 
 PROJECT = Path(__file__).parents[1]
 POETRY = PROJECT / ".tools/bin/poetry"
-REQUIREMENTS = PROJECT / "sandbox/requirements.txt"
+REQUIREMENTS = PROJECT / "tools/requirements.txt"
 PIP_CONF = """[global]
 index-url = https://user:secret@mirror.example/simple
 extra-index-url =
@@ -102,7 +102,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path) -> Non
     (venv / "try").touch()
     planned = run("make", "--dry-run", "try", f"VENV={venv}")
     assert f"rm -rf {venv}" in planned
-    assert "sandbox/install.py" in planned
+    assert "tools/install.py" in planned
 
 
 def test_a_python_that_is_too_old_is_told_so_in_a_sentence(tmp_path: Path) -> None:
@@ -132,11 +132,11 @@ def test_clean_leaves_nothing_that_git_does_not_know(tmp_path: Path) -> None:
     for made in (
         *(".venv/bin/python", ".tools/done", ".try/kustomer.duckdb", "dist/a.whl", "build/a"),
         *(".hypothesis/a", ".ruff_cache/a", ".mypy_cache/a", ".pytest_cache/a", "a.egg-info/b"),
-        "sandbox/tour/__pycache__/a.pyc",
+        "tools/tour/__pycache__/a.pyc",
     ):
         (tmp_path / made).parent.mkdir(parents=True)
         (tmp_path / made).touch()
-    (tmp_path / "sandbox/tour/kept.py").touch()
+    (tmp_path / "tools/tour/kept.py").touch()
     run("make", "--silent", "--directory", tmp_path, "--makefile", PROJECT / "Makefile", "clean")
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {"sandbox/tour/kept.py"}
+    assert left == {"tools/tour/kept.py"}

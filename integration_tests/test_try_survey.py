@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sandbox import EVERY_ROLE, SWITCHES, Reply, Sandbox
-from sandbox.tour.account import Account, open_account
-from sandbox.tour.survey import survey
 from source_kustomer.config import Config
+from tools.tour.account import Account, open_account
+from tools.tour.survey import survey
 
 
 def account_of(sandbox: Sandbox, key: str | None = None) -> Account:

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.tour.connector import TourError
 from source_kustomer.config import Config, InvalidConfigError
+from tools.tour.connector import TourError
 
 PROJECT = Path(__file__).parents[2]
 

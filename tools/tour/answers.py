@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from sandbox.tour.account import PROJECT
+from tools.tour.account import PROJECT
 
 QUERIES = PROJECT / "docs" / "queries"
 

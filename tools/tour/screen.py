@@ -10,12 +10,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.tour.account import Account
-from sandbox.tour.answers import Answer, cell
-from sandbox.tour.connector import Stream
-from sandbox.tour.database import Table as Filled
-from sandbox.tour.reading import Bars
-from sandbox.tour.survey import Survey
+from tools.tour.account import Account
+from tools.tour.answers import Answer, cell
+from tools.tour.connector import Stream
+from tools.tour.database import Table as Filled
+from tools.tour.reading import Bars
+from tools.tour.survey import Survey
 
 _ROWS = 8
 _BAR = 20

@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from integration_tests.contract import pages
-from integration_tests.contract.api import Api
-from integration_tests.contract.check import Seen, grouped
 from sandbox import LISTS
+from tools.contract import pages
+from tools.contract.api import Api
+from tools.contract.check import Seen, grouped
 
 SCHEMAS = Path(__file__).parents[2] / "source_kustomer" / "schemas"
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from rich.table import Table
 
-from integration_tests.contract.check import Check, Seen
+from tools.contract.check import Check, Seen
 
 WHERE_TO_SEND = (
     'Send this report with the form "Contract report" among the project\'s issues. It holds no '

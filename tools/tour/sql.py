@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.tour.account import PROJECT
-from sandbox.tour.answers import cell
-from sandbox.tour.database import Database
+from tools.tour.account import PROJECT
+from tools.tour.answers import cell
+from tools.tour.database import Database
 
 # What DuckDB writes below a table that is too wide to be shown whole.
 _HIDDEN = re.compile(r"\d+ columns \(\d+ shown\)")
@@ -29,7 +29,7 @@ with suppress(ImportError):
 
 def main() -> int:
     """Answer statements until they end; returns 1 if the last one failed."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.tour.sql", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.tour.sql", description=__doc__)
     parser.add_argument("--database", type=Path, default=PROJECT / ".try" / "kustomer.duckdb")
     path = parser.parse_args().database
     console, code = Console(highlight=False), 0

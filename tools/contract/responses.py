@@ -3,10 +3,10 @@
 import re
 from itertools import pairwise
 
-from integration_tests.contract import pages
-from integration_tests.contract.api import MADE_UP_KEY, Api, Response, number
-from integration_tests.contract.check import Seen
 from sandbox import LISTS
+from tools.contract import pages
+from tools.contract.api import MADE_UP_KEY, Api, Response, number
+from tools.contract.check import Seen
 
 PROBE = "auth/tokens/current"
 UNKNOWN_PATH = "no-such-list-27d1c2"

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import orjson
 
-from sandbox.tour.connector import Stream
+from tools.tour.connector import Stream
 
 # The column that Airbyte's destinations add: when a record was read.
 EXTRACTED_AT = "_airbyte_extracted_at"

@@ -1,7 +1,7 @@
 """The checks, in the order of CONTRIBUTING's list of quirks."""
 
-from integration_tests.contract import custom, lists, pages, records, responses
-from integration_tests.contract.check import Check, each_list, single
+from tools.contract import custom, lists, pages, records, responses
+from tools.contract.check import Check, each_list, single
 
 _NO_TOTALS = {"customers": "total"}
 _LARGEST = {"users": "500", "teams": "500"}

@@ -3,8 +3,8 @@
 import re
 from urllib.parse import parse_qsl
 
-from integration_tests.contract.api import Api, number
-from integration_tests.contract.pages import (
+from tools.contract.api import Api, number
+from tools.contract.pages import (
     CAP,
     end_of,
     first,

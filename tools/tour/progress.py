@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.tour.connector import Stream
+from tools.tour.connector import Stream
 
 # What a state holds when its stream was read to the end.
 _COMPLETE = "__ab_full_refresh_sync_complete"

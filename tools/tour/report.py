@@ -9,10 +9,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sandbox.tour.account import Account
-from sandbox.tour.answers import Answer, cell
-from sandbox.tour.connector import Stream
-from sandbox.tour.database import Table
+from tools.tour.account import Account
+from tools.tour.answers import Answer, cell
+from tools.tour.connector import Stream
+from tools.tour.database import Table
 
 ROWS = 8
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from integration_tests.contract.api import Api
 from sandbox import LISTS
+from tools.contract.api import Api
 
 
 @dataclass(frozen=True)

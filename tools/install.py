@@ -1,4 +1,4 @@
-"""Install a requirements file and this package with uv: `python sandbox/install.py VENV FILE`.
+"""Install a requirements file and this package with uv: `python tools/install.py VENV FILE`.
 
 Runs before anything is installed, so it takes the standard library only. uv does not read pip's
 configuration; what that says of indexes, proxies and certificates is handed over.

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from integration_tests.contract import pages, report
-from integration_tests.contract.api import Api
-from integration_tests.contract.checks import CHECKS
-from integration_tests.contract.report import Row
-from integration_tests.contract.responses import PROBE
 from sandbox import LISTS
-from sandbox.tour.account import read_config
-from sandbox.tour.connector import TourError
+from tools.contract import pages, report
+from tools.contract.api import Api
+from tools.contract.checks import CHECKS
+from tools.contract.report import Row
+from tools.contract.responses import PROBE
+from tools.tour.account import read_config
+from tools.tour.connector import TourError
 
 PROJECT = Path(__file__).parents[2]
 SECRETS = PROJECT / "secrets" / "config.json"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from integration_tests.contract.api import Api, Response, number
+from tools.contract.api import Api, Response, number
 
 CAP = 10_000
 

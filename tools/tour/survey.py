@@ -10,10 +10,10 @@ import requests
 import requests.auth
 from typing_extensions import override
 
-from sandbox.tour.account import Account
 from source_kustomer.api import background
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.rate_limit import RateLimiter
+from tools.tour.account import Account
 
 # The lists, and the most records that a page of each may hold.
 PAGE_SIZES: Mapping[str, int] = {

@@ -16,15 +16,15 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from sandbox.tour.account import PROJECT, Account, open_account
-from sandbox.tour.answers import QUESTIONS, ask
-from sandbox.tour.connector import Connector, Stream, TourError
-from sandbox.tour.database import Database, Table
-from sandbox.tour.progress import Progress
-from sandbox.tour.reading import Reading
-from sandbox.tour.report import write_report
-from sandbox.tour.screen import Screen
-from sandbox.tour.survey import Survey, survey
+from tools.tour.account import PROJECT, Account, open_account
+from tools.tour.answers import QUESTIONS, ask
+from tools.tour.connector import Connector, Stream, TourError
+from tools.tour.database import Database, Table
+from tools.tour.progress import Progress
+from tools.tour.reading import Reading
+from tools.tour.report import write_report
+from tools.tour.screen import Screen
+from tools.tour.survey import Survey, survey
 
 SECRETS = PROJECT / "secrets" / "config.json"
 TARGET = PROJECT / ".try"
@@ -32,7 +32,7 @@ TARGET = PROJECT / ".try"
 
 def main() -> int:
     """Run the tour; returns 1 if something failed, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.tour", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.tour", description=__doc__)
     parser.add_argument("--config", type=Path, default=SECRETS, help="whose account to read")
     parser.add_argument("--into", type=Path, default=TARGET, help="the folder to write into")
     options = parser.parse_args()

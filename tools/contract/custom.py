@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from integration_tests.contract import responses
-from integration_tests.contract.api import Api
-from integration_tests.contract.check import Seen
-from integration_tests.contract.records import is_a, object_in, records_of
+from tools.contract import responses
+from tools.contract.api import Api
+from tools.contract.check import Seen
+from tools.contract.records import is_a, object_in, records_of
 
 SUFFIXES: Mapping[str, str] = {
     "Str": "string",

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
-from sandbox.tour.connector import Connector, Message
-from sandbox.tour.database import EXTRACTED_AT, Database
-from sandbox.tour.progress import Progress, is_complete
+from tools.tour.connector import Connector, Message
+from tools.tour.database import EXTRACTED_AT, Database
+from tools.tour.progress import Progress, is_complete
 
 # Records are stored once there are so many: few large statements are quick.
 _BATCH = 2000

@@ -1,1 +1,0 @@
-"""From a key to answers: `python -m sandbox.tour`, which is what `make try` runs."""

@@ -1,0 +1,1 @@
+"""Tools around the connector: the tour of `make try`, and the contract of `make contract`."""
