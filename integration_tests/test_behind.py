@@ -4,6 +4,7 @@ From some request on, the whole API answers as if fewer records were there, as a
 is rebuilt or a replica that was just put in does.
 """
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -51,8 +52,8 @@ class Behind:
         return Reply(body={"data": data, "meta": meta, "links": links})
 
 
-def read(sandbox: Sandbox, folder: Path, name: str, *options: str) -> Result:
-    return Connector(folder, sandbox.url, sandbox.key, timing=TIMING).read(name, *options)
+def read(sandbox: Sandbox, folder: Path, name: str, state: dict[str, Any] | None = None) -> Result:
+    return Connector(folder, sandbox.url, sandbox.key, timing=TIMING).read(name, state=state)
 
 
 @pytest.mark.parametrize(
@@ -76,13 +77,37 @@ def test_a_list_that_is_short_for_seconds_arrives_whole(
     assert ids == [resource["id"] for resource in sandbox.lists[name]]
 
 
-def test_a_total_that_falls_by_far_for_good_ends_in_a_sentence_and_the_next_sync_reads_what_is_there(
+def test_a_total_that_falls_by_far_for_good_ends_in_a_sentence_and_is_read_next_time(
     new_sandbox: NewSandbox, tmp_path: Path
 ) -> None:
     sandbox = new_sandbox(customers=RECORDS, limit=None)
     Behind(sandbox, "customers", 5, 700, 1e9)
     first = read(sandbox, tmp_path, "customers")
     assert first.code == 1
-    (error, _) = first.errors
-    assert "from 2050 to 700" in error["message"]
-    Connector(tmp_path, sandbox.url, sandbox.key, timing=TIMING)
+    assert "fell from 2050 to 700" in first.errors[0]["message"]
+    state = {"customers": first.states("customers")[-1]}
+    second = read(sandbox, tmp_path, "customers", state=state)
+    assert second.code == 0, second.errors
+    ids = {record["id"] for record in second.records("customers")}
+    assert ids == {resource["id"] for resource in sandbox.lists["customers"][:700]}
+
+
+def test_where_a_capped_total_is_passed_the_links_lead_on(
+    new_sandbox: NewSandbox, tmp_path: Path
+) -> None:
+    sandbox = new_sandbox(customers=10_050, limit=None)
+    is_empty = iter([True])
+
+    @sandbox.before
+    def cap(request: Request) -> Reply | None:
+        if request.path != "/v1/customers":
+            return None
+        document = json.loads(sandbox.respond(request).content)
+        document["meta"]["total"] = 5_000
+        if request.page == 51 and next(is_empty, False):
+            document["data"] = []
+        return Reply(body=document)
+
+    result = read(sandbox, tmp_path, "customers")
+    assert result.code == 0, result.errors
+    assert result.counts["customers"] == 10_050

@@ -233,7 +233,7 @@ CAUSES: Final = (
         "The environment variable {setting} {fault}: correct or unset it where the connector runs.",
     ),
     Cause(
-        "large_body", "a body that is too large to be held in memory", _TWICE, _TRANSIENT,
+        "large_body", "a body that is too large to be held in memory", _ONCE, _TRANSIENT,
         "A response for {what} has more than {megabytes} MB, which is no page of records: run the "
         "sync again later, and tell Kustomer's support if it lasts.",
     ),
