@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -11,12 +12,13 @@ from typing import Protocol
 
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.pace import Pace
-from source_kustomer.timing import DEFAULT_TIMING
 
 MINUTES = ("fixed", "sliding", "after the last")
 
 # Rounding must not let time stand still.
 _INSTANT = 1e-9
+
+Event = Callable[[float], None]
 
 
 class Server(Protocol):
@@ -62,13 +64,27 @@ class Minute:
         return RateHeaders(self.limit, remaining, None if remaining else begins + 60 - now)
 
 
+class Replicas:
+    """Servers that each count their own requests, of which any one answers."""
+
+    def __init__(self, *servers: Minute) -> None:
+        self._servers = servers
+        self._chance = Random(1)
+        self._answers = servers[0]
+
+    def take(self, now: float) -> bool:
+        self._answers = self._chance.choice(self._servers)
+        return self._answers.take(now)
+
+    def headers(self, now: float) -> RateHeaders:
+        return self._answers.headers(now)
+
+
 class Bucket:
     """Tokens that are refilled steadily, behind headers that speak of a limit a minute."""
 
     def __init__(self, size: int, per_second: float, limit: int) -> None:
-        self._size = size
-        self._per_second = per_second
-        self._limit = limit
+        self._size, self._per_second, self._limit = size, per_second, limit
         self._tokens, self._at = float(size), 0.0
 
     def take(self, now: float) -> bool:
@@ -101,42 +117,38 @@ class Others:
             now += self.chance.expovariate(1 / gap) if self.chance else gap
 
 
+@dataclass
 class Connector:
-    """Lets requests leave at the pace of the rule, the first one alone, then several at once."""
+    """Starts requests at the pace of the rule, the first one alone, then several at once."""
 
-    def __init__(
-        self, share: int = 80, *, latency: float = 0.5, at_once: int = 24, pages: float = math.inf
-    ) -> None:
-        self.pace = Pace(share, DEFAULT_TIMING.window, jitter=Random(3).random)
-        self.latency = latency
-        self._at_once = at_once
-        self._pages = pages
-        self.left: list[float] = []
-        self.ended: list[float] = []
-        self.refused: list[float] = []
+    share: int = 80
+    latency: float = 0.5
+    pages: float = math.inf
+    begin: float = 0.0
+    end: float = math.inf
+    started: list[float] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.share, 60.0, jitter=Random(3).random)
+        self.attempts = 0
 
     @property
     def received(self) -> int:
         return len(self.ended) - len(self.refused)
 
-    @property
-    def is_done(self) -> bool:
-        return self.received >= self._pages
-
-    @property
-    def may_send(self) -> bool:
-        in_flight = len(self.left) - len(self.ended)
-        most = self._at_once if self.received else 1
-        return in_flight < min(most, self._pages - self.received)
+    def may_send(self, now: float) -> bool:
+        most = min(24 if self.received else 1, self.pages - self.received)
+        return len(self.started) - len(self.ended) < most and now < self.end
 
     def received_per_minute(self, begin: float, end: float) -> float:
-        ended, refused = per_minute(self.ended, begin, end), per_minute(self.refused, begin, end)
-        return ended - refused
+        return per_minute(self.ended, begin, end) - per_minute(self.refused, begin, end)
 
     def most_in_a_minute(self) -> int:
-        """Count a request from when it leaves until a minute after it ended."""
+        """Count a request from when it starts until a minute after it ended."""
         most = expired = 0
-        for number, moment in enumerate(self.left, 1):
+        for number, moment in enumerate(self.started, 1):
             while expired < len(self.ended) and self.ended[expired] <= moment - 60:
                 expired += 1
             most = max(most, number - expired)
@@ -145,10 +157,6 @@ class Connector:
 
 def per_minute(moments: Sequence[float], begin: float, end: float) -> float:
     return sum(begin <= moment < end for moment in moments) * 60 / (end - begin)
-
-
-def as_they_are(_: int, headers: RateHeaders) -> RateHeaders:
-    return headers
 
 
 @dataclass
@@ -161,14 +169,14 @@ class Simulation:
     server: Server
     connectors: Sequence[Connector]
     others: Sequence[Others] = ()
-    said: Callable[[int, RateHeaders], RateHeaders] = as_they_are
-    changes: Sequence[tuple[float, Callable[[float], None]]] = ()
+    said: Callable[[int, RateHeaders], RateHeaders] = lambda _, headers: headers
+    changes: Sequence[tuple[float, Event]] = ()
     others_refused: list[float] = field(default_factory=list)
-    _has_news: bool = False
-    _chance: Random = field(default_factory=lambda: Random(5))
-    _events: list[tuple[float, int, Callable[[float], None]]] = field(default_factory=list)
-    _number: Iterator[int] = field(default_factory=count)
-    _good: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self._chance = Random(5)
+        self._events: list[tuple[float, int, Event]] = []
+        self._number, self._good = count(), count(1)
 
     def run(self, seconds: float) -> float:
         """Return the moment at which all pages are received, or `seconds`."""
@@ -176,22 +184,16 @@ class Simulation:
             self._at_next(others.times())
         for moment, change in self.changes:
             self._at(moment, change)
-        events = self._events
-        while events and events[0][0] < 0:
-            moment, _, happen = heappop(events)
-            happen(moment)
-        now = 0.0
-        while now < seconds and not all(connector.is_done for connector in self.connectors):
-            wake = min(seconds, self._send(now))
-            self._has_news = False
-            while not self._has_news and events and events[0][0] <= wake:
-                now, _, happen = heappop(events)
-                happen(now)
-            if not self._has_news:
-                now = wake + _INSTANT
-        return min(now, seconds)
+        for connector in self.connectors:
+            self._at(connector.begin, partial(self._send, connector, 0))
+        while self._events[0][0] < seconds:
+            now, _, happen = heappop(self._events)
+            happen(now)
+            if all(connector.received >= connector.pages for connector in self.connectors):
+                return now
+        return seconds
 
-    def _at(self, moment: float, happen: Callable[[float], None]) -> None:
+    def _at(self, moment: float, happen: Event) -> None:
         heappush(self._events, (moment, next(self._number), happen))
 
     def _at_next(self, times: Iterator[float]) -> None:
@@ -202,22 +204,22 @@ class Simulation:
 
         self._at(next(times, math.inf), happen)
 
-    def _send(self, now: float) -> float:
-        """Send what may leave, and return when more may."""
-        wake = math.inf
-        for connector in self.connectors:
-            while connector.may_send:
-                delay = connector.pace.delay(now)
-                if delay > 0:
-                    wake = min(wake, now + delay)
-                    break
-                self._request(connector, now)
-        return wake
+    def _send(self, connector: Connector, attempt: int, now: float) -> None:
+        """Send what may start, and try again when more may, unless a response comes first."""
+        if attempt != connector.attempts:
+            return
+        connector.attempts += 1
+        while connector.may_send(now):
+            delay = connector.pace.delay(now)
+            if delay > 0:
+                again = partial(self._send, connector, connector.attempts)
+                self._at(now + delay + _INSTANT, again)
+                return
+            self._request(connector, now)
 
     def _request(self, connector: Connector, now: float) -> None:
-        left_at = now
-        connector.pace.leave(now)
-        connector.left.append(now)
+        number = connector.pace.acquire(now)
+        connector.started.append(now)
         there = connector.latency * self._chance.uniform(0.3, 0.6)
         back = connector.latency * self._chance.uniform(0.4, 0.6)
 
@@ -226,14 +228,14 @@ class Simulation:
             headers = self.server.headers(now)
             if is_good:
                 headers = self.said(next(self._good), headers)
-            self._at(now + back, lambda now: receive(headers, now, is_good=is_good))
+            self._at(now + back, partial(receive, headers, is_good))
 
-        def receive(headers: RateHeaders, now: float, *, is_good: bool) -> None:
-            connector.pace.observe(headers, now, left_at=left_at, exceeded=not is_good)
-            connector.pace.end(now)
-            self._has_news = True
+        def receive(headers: RateHeaders, is_good: bool, now: float) -> None:
+            connector.pace.observe(headers, now, number=number, exceeded=not is_good)
+            connector.pace.release(now)
             connector.ended.append(now)
             if not is_good:
                 connector.refused.append(now)
+            self._send(connector, connector.attempts, now)
 
         self._at(now + there, arrive)
