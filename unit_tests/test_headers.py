@@ -14,10 +14,6 @@ def parsed(**headers: object) -> RateHeaders:
     return RateHeaders.parse({names[name]: str(v) for name, v in headers.items()}, NOW)
 
 
-def test_without_headers_nothing_is_known() -> None:
-    assert parsed() == RateHeaders(None, None, None)
-
-
 @pytest.mark.parametrize(
     ("text", "number"),
     [("300", 300), ("1", 1), ("999999999", 999999999)]
@@ -29,13 +25,13 @@ def test_a_limit_and_what_remains_are_whole_numbers(text: str, number: int | Non
 
 def test_nothing_may_remain_but_a_limit_of_nothing_is_none() -> None:
     assert parsed(limit=0, remaining=0) == RateHeaders(None, 0, None)
+    assert parsed() == RateHeaders(None, None, None)
 
 
 @pytest.mark.parametrize("name", ["reset", "retry_after"])
 @pytest.mark.parametrize(
     ("text", "wait"),
     [
-        pytest.param("7", 7, id="seconds"),
         pytest.param("1.5", 1.5, id="part of a second"),
         pytest.param("0", 0, id="now"),
         pytest.param("86400", 86400, id="a day"),
@@ -43,7 +39,6 @@ def test_nothing_may_remain_but_a_limit_of_nothing_is_none() -> None:
         pytest.param("1767312000", 86400, id="a day ahead"),
         pytest.param("Thu, 01 Jan 2026 00:01:40 GMT", 100, id="HTTP date"),
         pytest.param("Wed, 31 Dec 2025 23:00:00 GMT", None, id="past HTTP date"),
-        pytest.param("Thu, 99 Jan 2026 00:01:40 GMT", None, id="no date"),
         pytest.param("Fri, 31 Dec 9999 23:59:59 -0000", None, id="date out of range"),
         pytest.param("1767312001", None, id="more than a day ahead"),
         pytest.param("1767225000", None, id="past epoch seconds"),
@@ -52,7 +47,6 @@ def test_nothing_may_remain_but_a_limit_of_nothing_is_none() -> None:
         pytest.param("", None, id="empty"),
         pytest.param("-20", None, id="negative"),
         pytest.param("nan", None, id="not a number"),
-        pytest.param("1" + "0" * 400, None, id="absurd"),
     ],
 )
 def test_a_wait_is_read_in_seconds_or_until_a_moment(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-# In seconds. A larger number is a moment since 1970, and what waits longer is no rate limit: such
-# as milliseconds since 1970, which are read as seconds far in the future.
+# In seconds. A larger number is a moment; a moment further ahead, such as one in milliseconds, is
+# none that this reads.
 _LONGEST_WAIT = 86400.0
 
 
@@ -23,7 +23,7 @@ class RateHeaders:
 
     @classmethod
     def parse(cls, headers: Mapping[str, str], now: float) -> "RateHeaders":
-        """Read headers by lower-case name, of a response that arrived at `now` (UTC epoch seconds).
+        """Read headers by lower-case name; `now` is in epoch seconds.
 
         The reset counts only where nothing remains.
         """

@@ -124,9 +124,9 @@ class RateLimiter:
         self._logged_until = now + wait
         pace, reason = self._pace, "Kustomer refuses requests for now"
         if now >= pace.pause_ends:
+            own, others = pace.own(now), math.ceil(pace.others(now))
             reason = (
-                f"of the organization's {pace.limit} requests a minute, this connector uses "
-                f"{pace.own(now)} (its share is {pace.share}), others about "
-                f"{math.ceil(pace.others(now))}"
+                f"of the organization's {pace.limit} requests a minute, this connector uses {own} "
+                f"(its share is {pace.share}), others about {others}"
             )
         logger.info("Waiting %d s for the rate limit: %s.", math.ceil(wait), reason)
