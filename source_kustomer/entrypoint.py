@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -127,8 +128,8 @@ def _line(message: AirbyteMessage) -> bytes:
         try:
             return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         except orjson.JSONEncodeError:
-            # The CDK knows a slower way, for what is nested very deeply.
-            pass
+            # What orjson refuses, such as half a character or 300 levels of lists, json writes.
+            return f"{json.dumps(line)}\n".encode()
     return f"{AirbyteEntrypoint.airbyte_message_to_string(message)}\n".encode()
 
 
@@ -137,8 +138,8 @@ def _traced(error: Exception) -> AirbyteTracedException:
         return error
     return AirbyteTracedException.from_exception(
         error,
-        message="The connector failed in a way that it does not know: please report this, with the "
-        "log, to its maintainers.",
+        message="The connector failed in an unexpected way: please report this, with the log, to "
+        "its maintainers.",
         failure_type=FailureType.system_error,
     )
 

@@ -27,7 +27,7 @@ def ended(*arguments: str) -> int | str | None:
     ],
 )
 def test_a_command_has_its_files(line: str, files: dict[str, str | None]) -> None:
-    expected = {"command": line.split()[0], **files}
+    expected = {"command": line.split(maxsplit=1)[0], **files}
     assert vars(parse(line.split())) == {**expected, "debug": False}
     assert vars(parse([*line.split(), "--debug"])) == {**expected, "debug": True}
 
