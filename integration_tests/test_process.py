@@ -163,7 +163,7 @@ import os, select, signal, sys, airbyte_cdk.entrypoint
 for module in ("fcntl", "termios", "pwd", "resource", "pty"):
     sys.modules[module] = None
 for place, names in {
-    select: ("poll", "epoll", "PIPE_BUF"),
+    select: ("poll", "epoll"),
     signal: ("alarm", "SIGALRM", "setitimer", "pthread_sigmask", "sigwait"),
     os: ("getuid", "mkfifo", "get_blocking", "set_blocking", "fork"),
 }.items():

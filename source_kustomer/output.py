@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from typing_extensions import override
 
-# A pipe takes so many bytes whole or not at all, whatever ends the process.
-_ATOMIC: int = getattr(select, "PIPE_BUF", 4096)
+# Linux's PIPE_BUF: a pipe takes so many bytes whole or not at all, whatever ends the process.
+_ATOMIC = 4096
 
 # Seconds that a longer line may take to be finished, where its reader is slow.
 _FINISH = 1
@@ -66,16 +66,18 @@ class Output(io.TextIOBase):
         poll = select.poll()
         # No event is asked for: errors and hang-ups are always reported.
         poll.register(self._descriptor, 0)
-        poll.poll()
-        os._exit(1)
+        ((_, event),) = poll.poll()
+        # macOS answers POLLNVAL for a terminal.
+        if event & (select.POLLERR | select.POLLHUP):
+            os._exit(1)
 
     def _write(self, content: bytes) -> None:
         with self._lock:
             try:
                 self._write_all(memoryview(content))
             except OSError as e:
-                # Nobody is left to be told where the reader has gone; a closed stderr is None.
-                if sys.stderr and not isinstance(e, BrokenPipeError):
+                # Nobody is left to be told where the reader has gone.
+                if not isinstance(e, BrokenPipeError):
                     sys.stderr.write(f"The messages cannot be written to stdout: {e.strerror}.\n")
                 os._exit(1)
             if self._exit_code is not None:

@@ -74,6 +74,16 @@ def test_lines_and_text_are_written_as_they_are_in_order(start: Start) -> None:
     assert out.decode() == f"{expected}Zoë\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps writes apart")
+def test_lines_are_written_together_as_far_as_a_pipe_takes_them_whole(start: Start) -> None:
+    reading, writing = os.pipe2(os.O_DIRECT)
+    writer = start("output.write_lines(lines(1_024, 2) + lines(1_025))", stdout=writing)
+    os.close(writing)
+    assert writer.wait(SECONDS) == 0
+    assert [len(os.read(reading, 10_000)) for _ in range(4)] == [4_096, 4_096, 3_075, 1_025]
+    os.close(reading)
+
+
 @pytest.mark.parametrize("blocks", [True, False], ids=["blocking", "non-blocking"])
 def test_threads_that_write_at_once_glue_no_lines(start: Start, *, blocks: bool) -> None:
     writer = start(
@@ -108,11 +118,15 @@ def test_a_full_pipe_that_nobody_reads_holds_whole_lines_at_the_end(
 
 
 WRITE = "output.write_lines(lines(4_000_000))"
+WITHOUT_ALARM = f"del signal.alarm\n{WRITE}"
 THREAD = f"threading.Thread(target=lambda: {WRITE}, daemon=True).start()\ntime.sleep(60)"
 
 
-@pytest.mark.parametrize("code", [WRITE, THREAD], ids=["main thread", "other thread"])
-@pytest.mark.parametrize("is_read", [True, False], ids=["slow reader", "no reader"])
+@pytest.mark.parametrize(
+    ("code", "is_read"),
+    [(WRITE, True), (THREAD, True), (WRITE, False), (THREAD, False), (WITHOUT_ALARM, False)],
+    ids=["slow reader", "other thread", "no reader", "other thread, no reader", "Windows"],
+)
 def test_a_signal_waits_for_a_line_that_is_begun_but_not_for_ever(
     start: Start, code: str, *, is_read: bool
 ) -> None:
@@ -127,7 +141,9 @@ def test_a_signal_waits_for_a_line_that_is_begun_but_not_for_ever(
 
 
 def test_a_signal_ends_a_process_that_writes_nothing(start: Start) -> None:
-    writer = start("output.write('ready\\n')\ntime.sleep(60)\noutput.write('late\\n')")
+    # Without the signal that would end it after a second.
+    waits = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\noutput.write('ready\\n')\n"
+    writer = start(f"{waits}time.sleep(60)\noutput.write('late\\n')")
     wait_until_holds(writer, 6)
     writer.send_signal(signal.SIGTERM)
     assert writer.communicate(timeout=SECONDS) == (b"ready\n", b"")
