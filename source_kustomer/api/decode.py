@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from source_kustomer.conversion import without_nul
+
 # Significant digits with which every float is written.
 _FLOAT_DIGITS = 17
 
@@ -31,11 +33,12 @@ logger = logging.getLogger("airbyte.source_kustomer")
 
 
 def decode(body: bytes) -> Any:
-    """Parse JSON; raises `ValueError`.
+    """Parse JSON, without U+0000; raises `ValueError`.
 
     A number that has 19 digits in a row or more, and that neither 64 bits nor a float hold with all
     of them, is returned as text.
     """
+    body = without_nul(body)
     if _LONG_SHAPE in body.translate(_SHAPES) and _LONG_NUMBER.search(body):
         return _lenient(body)
     try:
