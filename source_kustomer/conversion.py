@@ -22,14 +22,16 @@ _NUMBERS = frozenset({int, float})
 _NUMERAL = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,40})?", re.ASCII)
 
-# An escaped U+0000, or any other escape: a backslash that is escaped itself begins none.
+# Faster to search for than with `in`, because an expression skips to the next backslash.
+_ESCAPED_NUL = re.compile(rb"\\u0000")
+# Any escape: a backslash that is itself escaped begins none.
 _ESCAPE = re.compile(rb"\\u0000|(\\.)", re.DOTALL)
 
 
 def without_nul(body: bytes) -> bytes:
     """Return the JSON in a body without U+0000, which PostgreSQL refuses in texts and names."""
     body = body.replace(b"\0", b"")
-    return _ESCAPE.sub(rb"\1", body) if rb"\u0000" in body else body
+    return _ESCAPE.sub(rb"\1", body) if _ESCAPED_NUL.search(body) else body
 
 
 def text(value: Value) -> str | None:
