@@ -124,12 +124,10 @@ def _related_id(relationship: Value) -> str | None:
     """Return the id that a to-one relationship names, by its data or else by its link."""
     if not isinstance(relationship, dict):
         return None
-    data = relationship.get("data")
-    if isinstance(data, dict):
-        return text(data.get("id"))
-    if data is None and "data" not in relationship:
-        links = relationship.get("links")
-        link = links.get("self") if isinstance(links, dict) else None
-        own = _OWN_LINK.fullmatch(link) if isinstance(link, str) else None
-        return own[1] if own else None
-    return None
+    if "data" in relationship:
+        data = relationship["data"]
+        return text(data.get("id")) if isinstance(data, dict) else None
+    links = relationship.get("links")
+    link = links.get("self") if isinstance(links, dict) else None
+    own = _OWN_LINK.fullmatch(link) if isinstance(link, str) else None
+    return own[1] if own else None

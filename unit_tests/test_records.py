@@ -301,6 +301,14 @@ NO_OBJECTS = {"attributes": "c", "relationships": [], "links": "d"}
         ({"attributes": {"unknown": None}}, {"additionalAttributes": {"unknown": None}}),
         ({"attributes": {"rev": "5", "name": "n"}}, {"rev": 5, "name": "n"}),
         ({"attributes": {"rev": "x"}}, {"rev": None, "additionalAttributes": {"rev": "x"}}),
+        *(({"attributes": {"satisfaction": x}}, {"satisfaction": x}) for x in (9.9e28, -9.9e28)),
+        *(
+            (
+                {"attributes": {"satisfaction": x}},
+                {"satisfaction": None, "additionalAttributes": {"satisfaction": x}},
+            )
+            for x in (1e29, -1e29)
+        ),
         ({"attributes": OWN_NAMES}, {"additionalAttributes": OWN_NAMES}),
         ({"attributes": {}}, {}),
         ({"relationships": {}, "links": {}}, {"relationships": {}, "links": {}}),
