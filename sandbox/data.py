@@ -166,7 +166,7 @@ class World(Records):
             "messageCount": 1 + number % 12,
             "noteCount": number % 3,
             "satisfaction": _score(dice, is_bad or minutes > 1440) if is_done else None,
-            "tags": self._some("tags", 3, 2.2),
+            "tags": self._some("tags", 3, 1.6),
             "assignedUsers": [agent] if agent and is_assigned else [],
             "assignedTeams": [team]
             if (team := self._any("teams", 1.7)) and dice.random() < 0.92
@@ -208,13 +208,13 @@ class World(Records):
         return resource
 
     def _writer(self) -> str | None:
-        """Return the id of a customer who is there already; a few of them write often."""
+        """Return the id of a customer of that time: new ones and a few others write often."""
         customers = self.lists["customers"]
         if not customers:
             return None
         # Records that a test removed leave fewer than were made.
         known = min(len(customers), bisect_right(self._customers_since, self._moment))
-        place = self._dice.randrange(max(1, known))
+        place = int(max(1, known) * (1 - self._dice.random() ** 2))
         identifier: str = customers[place - place % 25 * (self._dice.random() < 0.25)]["id"]
         return identifier
 
