@@ -144,6 +144,7 @@ class World(Records):
         brand = int(len(self.lists["brands"]) * dice.random() ** 1.9)
         channel = _channel(brand, dice)
         is_bad = self._calendar.is_bad(self._moment)
+        dissatisfied = (0.08, 0.2, 0.45)[brand % 3] + 0.4 * is_bad
         slowness = (1.0, 1.3, 1.9)[brand % 3] * (4 if is_bad else 1)
         minutes = CHANNELS[channel][1] * slowness * dice.lognormvariate(0, 1.1)
         waited = self._calendar.until_open(self._moment) + timedelta(minutes=minutes)
@@ -165,7 +166,7 @@ class World(Records):
             "priority": 1 + number % 5,
             "messageCount": 1 + number % 12,
             "noteCount": number % 3,
-            "satisfaction": _score(dice, is_bad or minutes > 1440) if is_done else None,
+            "satisfaction": _score(dice, dice.random() < dissatisfied) if is_done else None,
             "tags": self._some("tags", 3, 1.6),
             "assignedUsers": [agent] if agent and is_assigned else [],
             "assignedTeams": [team]

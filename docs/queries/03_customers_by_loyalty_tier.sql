@@ -1,5 +1,5 @@
 -- Which kinds of customers are there, and which of them write?
--- The kinds are the values of custom_loyaltyTierStr: put a custom attribute of yours in its place.
+-- The kinds are the values of custom_loyaltyTierStr.
 -- attribute: customers.custom_loyaltyTierStr
 -- chart: bars customers conversations
 SELECT

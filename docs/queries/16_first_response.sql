@@ -2,10 +2,14 @@
 -- The median: half of them waited no longer.
 -- chart: number
 SELECT
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY minutes) FILTER (WHERE days < 30)
-        AS median_first_response_minutes,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY minutes) FILTER (WHERE days >= 30)
-        AS in_the_30_days_before_minutes
+    CAST(
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY minutes) FILTER (WHERE days < 30)
+        AS numeric(18, 1)
+    ) AS median_first_response_minutes,
+    CAST(
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY minutes) FILTER (WHERE days >= 30)
+        AS numeric(18, 1)
+    ) AS in_the_30_days_before_minutes
 FROM (
     SELECT
         (extract(epoch FROM sync.read_at) - extract(epoch FROM createdAt)) / 86400 AS days,

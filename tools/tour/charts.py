@@ -8,6 +8,7 @@ from typing import Any
 
 import vl_convert
 from markupsafe import Markup
+from rich.cells import cell_len, set_cell_size
 
 from tools.tour.answers import Answer, cell
 
@@ -15,11 +16,12 @@ from tools.tour.answers import Answer, cell
 _ROWS = 10
 
 # All charts are as wide, so that all texts are as large.
-_WIDTH, _HEIGHT, _LINE = 470, 170, 15
+_WIDTH, _HEIGHT, _LINE = 410, 160, 15
 # The page's colours, light or dark, and dashes for eyes and printers that tell no colours apart.
 _COLORS = ["var(--one)", "var(--two)", "var(--three)"]
 _DASHES = [[1, 0], [6, 3], [2, 2]]
 _AXIS = {"domain": False, "ticks": False, "grid": False, "gridColor": "var(--line)", "title": None}
+_LABEL = {"labelFontSize": 12, "labelColor": "var(--soft)", "labelLimit": 0}
 _CONFIG = {
     "aria": False,
     "background": None,
@@ -28,8 +30,13 @@ _CONFIG = {
     "view": {"stroke": None},
     "mark": {"color": _COLORS[0]},
     "text": {"fontSize": 12, "color": "var(--ink)"},
-    "header": {"labelAnchor": "start", "labelFontSize": 12, "labelColor": "var(--soft)"},
-    "axis": {**_AXIS, "labelFontSize": 12, "labelColor": "var(--soft)"},
+    "header": {
+        "labelAnchor": "start",
+        "labelFontSize": 12,
+        "labelColor": "var(--soft)",
+        "labelLimit": 0,
+    },
+    "axis": {**_AXIS, **_LABEL},
 }
 
 _Spec = dict[str, Any]
@@ -40,7 +47,11 @@ def draw(answer: Answer) -> Markup:
     chart = _CHARTS.get(answer.question.chart)
     if not chart or not answer.question.bars:
         return Markup()
-    svg = vl_convert.vegalite_to_svg({**chart(answer), "config": _CONFIG})
+    try:
+        svg = vl_convert.vegalite_to_svg({**chart(answer), "config": _CONFIG})
+    except ValueError:
+        # What cannot be drawn is a table, like what need not be.
+        return Markup()
     start = f'<svg role="img" aria-label="{escape(answer.title)}" viewBox="0 0 {_WIDTH} '
     # Vega escapes what it writes.
     return Markup(re.sub(r'<svg .*?viewBox="0 0 \d+ ', lambda _: start, svg, count=1))  # noqa: S704
@@ -58,12 +69,18 @@ def _text(**more: Any) -> _Spec:
     return {"mark": {"type": "text", **more}, "encoding": {"text": {"field": "text"}}}
 
 
+def _shortened(value: object, columns: int = 20) -> str:
+    """Shorten a name; Vega itself would cut an emoji in two, and fail."""
+    name = cell(value) or "(none)"
+    return name if cell_len(name) <= columns else set_cell_size(name, columns - 1).strip() + "…"
+
+
 def _long(answer: Answer, rows: int | None = None) -> list[_Spec]:
     """Return a value for each row and each drawn column."""
     return [
         {
             # Two rows may have the same name.
-            "label": f"{place:06}{cell(row[0]) or '(none)'}",
+            "label": f"{place:06}{_shortened(row[0])}",
             "at": cell(row[0])[:10],
             "series": answer.heading(name),
             "value": value,
@@ -83,10 +100,10 @@ def _bars(answer: Answer) -> _Spec:
     data = _long(answer, _ROWS)
     series = _series(data)
     # Names stand left of the bars, and numbers at their ends.
-    names, numbers, gap = 140, 48, 16
+    names, numbers, gap = 130, 44, 12
     width = (_WIDTH - names - gap * len(series)) / len(series)
     longest = max(row["value"] for row in data) * width / (width - numbers) or 1
-    axis = {"labelExpr": "slice(datum.label, 6)", "labelLimit": names, "labelPadding": 8}
+    axis = {"labelExpr": "slice(datum.label, 6)", "labelPadding": 8}
     scale = {"domain": [0, longest], "nice": False}
     return {
         "data": {"values": data},
@@ -141,7 +158,7 @@ def _line(answer: Answer) -> _Spec:
 
 def _histogram(answer: Answer) -> _Spec:
     """Draw one number by ranges that follow each other."""
-    axis = {"labelExpr": "slice(datum.label, 6)", "labelAngle": 0}
+    axis = {"labelExpr": "split(slice(datum.label, 6), ' ')", "labelAngle": 0}
     return {
         "width": _WIDTH - 10,
         "height": _HEIGHT,
@@ -157,13 +174,13 @@ def _histogram(answer: Answer) -> _Spec:
 def _heatmap(answer: Answer) -> _Spec:
     """Draw squares whose size says how much: not every screen tells shades apart."""
     data = [
-        {**value, "across": cell(row[1])}
+        {**value, "across": _shortened(row[1], 10)}
         for row, value in zip(answer.rows, _long(answer), strict=True)
     ]
-    size = {"scale": {"range": [0, 14 * 14]}, "legend": None}
+    size = {"scale": {"range": [0, 12 * 12]}, "legend": None}
     return {
         "width": _WIDTH - 50,
-        "height": {"step": 24},
+        "height": {"step": 20},
         "data": {"values": data},
         "mark": {"type": "square", "opacity": 1},
         "encoding": {

@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -73,11 +74,11 @@ def _fact(value: object, column: str) -> str:
     """Write a number of a fact with its unit."""
     if value is None:
         return "–"
-    if not column.endswith(_MINUTES) or not isinstance(value, (int, float)):
+    if not column.endswith(_MINUTES) or not isinstance(value, (int, float, Decimal)):
         return cell(value)
     for minutes, unit in ((1440, "days"), (60, "h")):
         if value >= 2 * minutes:
-            return f"{value / minutes:.1f} {unit}"
+            return f"{float(value) / minutes:.1f} {unit}"
     return f"{value:.0f} min"
 
 
