@@ -139,7 +139,7 @@ def test_given_a_year_when_asked_by_week_then_what_opened_and_closed_is_the_back
         if not seen["deleted"]
     ]
     weeks = answers[database]["10_opened_and_closed_by_week"]
-    backlogs = dict(answers[database]["19_backlog_by_week"])
+    backlogs: dict[date, int] = dict(answers[database]["19_backlog_by_week"])
     # The last Monday before the first of January, which was a Thursday.
     assert [weeks[-1][0], len(weeks), len(backlogs)] == [date(2025, 12, 22), 51, 52]
     for week, opened, closed in weeks:
@@ -160,7 +160,7 @@ def test_given_first_responses_when_asked_how_long_they_took_then_each_is_in_its
         for seen in attributes_of(organization, "conversations")
         if seen["direction"] == "in" and seen["firstResponse"]
     ]
-    found = dict(answers[database]["21_how_long_customers_wait"])
+    found: dict[str, int] = dict(answers[database]["21_how_long_customers_wait"])
     assert sum(found.values()) == len(waits)
     assert found["1 h"] == sum(30 < minutes <= 60 for minutes in waits)
     assert found["longer"] == sum(minutes > 4320 for minutes in waits)

@@ -149,10 +149,17 @@ def ask(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer:
     return Answer(**{**vars(answer), "unanswered": _flaw(answer, missing)})
 
 
+def _columns(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """Return the table, name and type of each column, without those that are lent."""
+    return connection.execute(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+        "WHERE database_name = current_database()"
+    ).fetchall()
+
+
 def _lend(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
     """Make an empty table for each one that is missing and only lends names; return which."""
-    there = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary")
-    names = {name for (name,) in there.fetchall()}
+    names = {table for table, *_ in _columns(connection)}
     used = {name.lower() for name in _USED.findall(sql)}
     missing = [name for name in _LENDERS if name in used - names]
     for name in missing:
@@ -164,10 +171,9 @@ def _lend(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
 
 def _own_attribute(connection: duckdb.DuckDBPyConnection, table: str, named: str) -> str | None:
     """Return the text attribute with 2 to 12 values that most records have, first the named one."""
-    columns = connection.execute("SELECT table_name, column_name, data_type FROM duckdb_columns()")
     names = [
         name
-        for owner, name, kind in columns.fetchall()
+        for owner, name, kind in _columns(connection)
         if (owner, kind) == (table, "VARCHAR") and name.startswith("custom_")
     ]
     counts = [f"count({quoted(name)}), count(DISTINCT {quoted(name)})" for name in names]
