@@ -281,7 +281,7 @@ def test_long_answers_are_whole_and_any_name_can_be_drawn(tmp_path: Path) -> Non
     asked = Question("1.sql", "Who?", "", "", "bars", ("n",))
     # Vega fails where it has to cut an emoji in two.
     rows = tuple(("🌸" * 60 + f" {number}", number) for number in range(1500))
-    answer = Answer(asked, "Who?", "", "", ("name", "n"), rows)
+    answer = Answer(asked, "", "", ("name", "n"), rows)
     assert "…" in draw(answer)
     whose = Account(tmp_path, Config.parse({"org_name": "acme", "api_key": "a" * 20}, {}), {})
     path = tmp_path / "report.html"

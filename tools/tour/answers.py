@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -52,9 +52,7 @@ class Question:
 def questions(folder: Path = QUERIES) -> list[Question]:
     """Return the questions of a folder, in the order of the page."""
     found = [_parse(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.sql"))]
-    return sorted(
-        found, key=lambda each: CHARTS.index(each.chart) if each.chart in CHARTS else len(CHARTS)
-    )
+    return sorted(found, key=lambda each: f"{(*CHARTS, each.chart).index(each.chart)} {each.file}")
 
 
 def _parse(file: str, text: str) -> Question:
@@ -74,12 +72,16 @@ class Answer:
     """What the database says, or why it cannot."""
 
     question: Question
-    title: str
     note: str
     sql: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
     unanswered: str = ""
+
+    @property
+    def title(self) -> str:
+        """The question in words."""
+        return self.question.title
 
     @property
     def longest(self) -> float:
@@ -125,41 +127,34 @@ def cell(value: object) -> str:
 
 def ask(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer:
     """Ask one question; an account may lack a column or a table that it is about."""
-    title, note, sql = question.title, question.note, question.sql
+    note, sql = question.note, question.sql
     try:
         missing = _lend(connection, sql)
         if missing:
-            note += f" The key may not read {', '.join(missing)}: ids stand for names."
+            note = f"{note} The key may not read {', '.join(missing)}: ids stand for names.".strip()
         if question.attribute:
-            named = question.attribute[1]
-            own = _own_attribute(connection, *question.attribute)
+            table, named = question.attribute
+            own = _own_attribute(connection, table, named)
             if own is None:
-                needs = (
-                    f"This needs a text attribute of {question.attribute[0]} with 2 to 12 values: "
-                    f"name one in the query in place of {named}."
-                )
-                return Answer(question, title, note, sql, unanswered=needs)
+                needs = f"This needs a text attribute of {table} with 2 to 12 values: "
+                needs += f"name one in the query in place of {named}."
+                return Answer(question, note, sql, unanswered=needs)
             note = note.replace(named, own)
-            sql = sql.replace(named, quoted(own)) if own != named else sql
+            sql = sql if own == named else sql.replace(named, quoted(own))
         result = connection.execute(sql)
         columns = tuple(name for name, *_ in result.description or ())
-        answer = Answer(question, title, note.strip(), sql, columns, tuple(result.fetchall()))
+        answer = Answer(question, note, sql, columns, tuple(result.fetchall()))
     except duckdb.Error as e:
-        return Answer(question, title, note, sql, unanswered=_reason(str(e)))
-    return Answer(**{**vars(answer), "unanswered": _flaw(answer, missing)})
-
-
-def _columns(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
-    """Return the table, name and type of each column, without those that are lent."""
-    return connection.execute(
-        "SELECT table_name, column_name, data_type FROM duckdb_columns() "
-        "WHERE database_name = current_database()"
-    ).fetchall()
+        return Answer(question, note, sql, unanswered=_reason(str(e)))
+    return replace(answer, unanswered=_flaw(answer, missing))
 
 
 def _lend(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
     """Make an empty table for each one that is missing and only lends names; return which."""
-    names = {table for table, *_ in _columns(connection)}
+    there = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    )
+    names = {name for (name,) in there.fetchall()}
     used = {name.lower() for name in _USED.findall(sql)}
     missing = [name for name in _LENDERS if name in used - names]
     for name in missing:
@@ -170,21 +165,15 @@ def _lend(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
 
 
 def _own_attribute(connection: duckdb.DuckDBPyConnection, table: str, named: str) -> str | None:
-    """Return the text attribute with 2 to 12 values that most records have, first the named one."""
-    names = [
-        name
-        for owner, name, kind in _columns(connection)
-        if (owner, kind) == (table, "VARCHAR") and name.startswith("custom_")
-    ]
-    counts = [f"count({quoted(name)}), count(DISTINCT {quoted(name)})" for name in names]
-    query = f"SELECT {', '.join([*counts, 'count(*)'])} FROM {quoted(table)}"  # noqa: S608
-    (row,) = connection.execute(query).fetchall()
-    fitting = [
-        (name == named, filled, name)
-        for name, filled, values in zip(names, row[::2], row[1::2], strict=False)
-        if 2 <= values <= 12
-    ]
-    return max(fitting)[2] if fitting else None
+    """Return a text attribute with 2 to 12 values: the named one, or the one that most have."""
+    found = connection.execute(
+        "SELECT column_name FROM "  # noqa: S608
+        f"(SUMMARIZE SELECT COLUMNS('^id$|^custom_') FROM {quoted(table)}) "
+        "WHERE column_name <> 'id' AND column_type = 'VARCHAR' AND approx_unique BETWEEN 2 AND 12 "
+        "ORDER BY null_percentage, column_name"
+    )
+    names = [name for (name,) in found.fetchall()]
+    return named if named in names else next(iter(names), None)
 
 
 def _flaw(answer: Answer, missing: Iterable[str]) -> str:

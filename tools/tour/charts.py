@@ -20,22 +20,16 @@ _WIDTH, _HEIGHT, _LINE = 410, 160, 15
 # The page's colours, light or dark, and dashes for eyes and printers that tell no colours apart.
 _COLORS = ["var(--one)", "var(--two)", "var(--three)"]
 _DASHES = [[1, 0], [6, 3], [2, 2]]
-_AXIS = {"domain": False, "ticks": False, "grid": False, "gridColor": "var(--line)", "title": None}
 _LABEL = {"labelFontSize": 12, "labelColor": "var(--soft)", "labelLimit": 0}
+_AXIS = {"domain": False, "ticks": False, "grid": False, "gridColor": "var(--line)", "title": None}
 _CONFIG = {
     "aria": False,
     "background": None,
-    # The page's own.
     "font": "inherit",
     "view": {"stroke": None},
     "mark": {"color": _COLORS[0]},
     "text": {"fontSize": 12, "color": "var(--ink)"},
-    "header": {
-        "labelAnchor": "start",
-        "labelFontSize": 12,
-        "labelColor": "var(--soft)",
-        "labelLimit": 0,
-    },
+    "header": {**_LABEL, "labelAnchor": "start"},
     "axis": {**_AXIS, **_LABEL},
 }
 
@@ -52,9 +46,10 @@ def draw(answer: Answer) -> Markup:
     except ValueError:
         # What cannot be drawn is a table, like what need not be.
         return Markup()
-    start = f'<svg role="img" aria-label="{escape(answer.title)}" viewBox="0 0 {_WIDTH} '
+    _, width, drawing = re.split(r'<svg .*?viewBox="0 0 (\d+)', svg, maxsplit=1)
+    label, width = escape(answer.title), max(int(width), _WIDTH)
     # Vega escapes what it writes.
-    return Markup(re.sub(r'<svg .*?viewBox="0 0 \d+ ', lambda _: start, svg, count=1))  # noqa: S704
+    return Markup(f'<svg role="img" aria-label="{label}" viewBox="0 0 {width}{drawing}')  # noqa: S704
 
 
 def _numbers(field: str, **more: Any) -> _Spec:
@@ -125,28 +120,27 @@ def _line(answer: Answer) -> _Spec:
     """Draw numbers by time, each line with its name and its last number at its end."""
     data = _long(answer)
     series = _series(data)
-    least, most = (f(0, f(row["value"] for row in data)) for f in (min, max))
-    scale = {"domain": [least, most or 1], "nice": False}
+    least, most = (pick(0, pick(row["value"] for row in data)) for pick in (min, max))
     # Names that would lie on each other are moved apart.
     ends, free = [], -math.inf
     for row in sorted(data[-len(series) :], key=lambda row: row["value"]):
         free = max(row["value"], free + _LINE * (most - least) / _HEIGHT)
         ends.append({**row, "value": free, "text": f"{row['series']} {row['text']}"})
-    at = {"field": "at", "type": "temporal", "scale": {"type": "utc"}}
-    labels = {"offset": 6, "labelFlush": False, "labelOverlap": False}
     # Seven pixels a letter are enough for the names.
-    width = _WIDTH - 50 - 7 * max(len(end["text"]) for end in ends)
-    styles = {"color": _COLORS, "strokeDash": _DASHES}
+    width = max(_WIDTH - 50 - 7 * max(len(end["text"]) for end in ends), _WIDTH // 2)
+    ticks = {"format": "%b %Y", "tickCount": 4, "labelFlush": False, "labelOverlap": False}
+    at = {"field": "at", "type": "temporal", "scale": {"type": "utc"}}
+    scale = {"domain": [least, most or 1], "nice": False}
     lines = {
         name: _names("series", legend=None, scale={"domain": series, "range": values})
-        for name, values in styles.items()
+        for name, values in (("color", _COLORS), ("strokeDash", _DASHES))
     }
     return {
-        "width": max(width, _WIDTH // 2),
+        "width": width,
         "height": _HEIGHT,
         "padding": {"top": 12, "left": 5, "bottom": 5},
         "encoding": {
-            "x": {**at, "axis": {"format": "%b %Y", "tickCount": 4, **labels}},
+            "x": {**at, "axis": {**ticks, "offset": 6}},
             "y": _numbers("value", axis={"grid": True, "tickCount": 4}, scale=scale),
         },
         "layer": [
@@ -173,10 +167,8 @@ def _histogram(answer: Answer) -> _Spec:
 
 def _heatmap(answer: Answer) -> _Spec:
     """Draw squares whose size says how much: not every screen tells shades apart."""
-    data = [
-        {**value, "across": _shortened(row[1], 10)}
-        for row, value in zip(answer.rows, _long(answer), strict=True)
-    ]
+    rows = zip(answer.rows, _long(answer), strict=True)
+    data = [{**value, "across": _shortened(row[1], 10)} for row, value in rows]
     size = {"scale": {"range": [0, 12 * 12]}, "legend": None}
     return {
         "width": _WIDTH - 50,
