@@ -13,6 +13,7 @@ import duckdb
 import pytest
 from typing_extensions import override
 
+from docs.pictures import PICTURES, version
 from integration_tests.browser import render, served
 from sandbox import Sandbox
 from source_kustomer.config import Config
@@ -166,6 +167,10 @@ def test_the_browser_has_nothing_to_say_and_hostile_names_are_shown_as_text(fold
     assert "Customer support at acme" in page.texts
     for name in HOSTILE:
         assert name in page.texts
+
+
+def test_the_pictures_of_the_readme_are_of_this_page() -> None:
+    assert [path for path in PICTURES if version() not in path.read_bytes()] == [], "make pictures"
 
 
 def test_the_page_needs_nothing_but_itself(page: Page) -> None:
