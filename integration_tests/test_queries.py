@@ -67,6 +67,12 @@ def answers(
     return found
 
 
+@pytest.fixture
+def answered(answers: dict[str, Answers]) -> Answers:
+    """What one of them answers; the other answers the same."""
+    return answers["postgresql"]
+
+
 @pytest.mark.parametrize("query", [path.stem for path in QUERIES])
 def test_given_both_databases_when_asked_then_they_answer_the_same(
     answers: dict[str, Answers], query: str
@@ -77,15 +83,14 @@ def test_given_both_databases_when_asked_then_they_answer_the_same(
 
 @pytest.mark.parametrize("query", [path.stem for path in QUERIES])
 def test_given_an_organization_when_asked_then_every_column_of_the_answer_says_something(
-    answers: dict[str, Answers], query: str
+    answered: Answers, query: str
 ) -> None:
-    columns = list(zip(*answers["postgresql"][query], strict=True))
+    columns = list(zip(*answered[query], strict=True))
     assert columns
     for column in columns:
         assert any(value and not str(value).startswith("(no") for value in column)
 
 
-@pytest.mark.parametrize("database", DATABASES)
 @pytest.mark.parametrize(
     ("query", "lists", "none"),
     [
@@ -94,9 +99,8 @@ def test_given_an_organization_when_asked_then_every_column_of_the_answer_says_s
     ],
 )
 def test_given_teams_and_tags_when_asked_for_open_conversations_then_each_is_counted(
-    answers: dict[str, Answers],
+    answered: Answers,
     organization: Sandbox,
-    database: str,
     query: str,
     lists: tuple[str, str],
     none: str,
@@ -109,14 +113,13 @@ def test_given_teams_and_tags_when_asked_for_open_conversations_then_each_is_cou
         if seen["status"] == "open" and not seen["deleted"]
         for name in [called[i] for i in seen[attribute]] or [none]
     )
-    found = answers[database][query]
+    found = answered[query]
     assert dict(found) == expected
     assert len(found) == len(expected)
 
 
-@pytest.mark.parametrize("database", DATABASES)
 def test_given_loyalty_tiers_when_asked_then_customers_and_their_conversations_add_up(
-    answers: dict[str, Answers], organization: Sandbox, database: str
+    answered: Answers, organization: Sandbox
 ) -> None:
     written = Counter(writers_of(organization))
     tiers: dict[str, list[int]] = {}
@@ -126,20 +129,19 @@ def test_given_loyalty_tiers_when_asked_then_customers_and_their_conversations_a
     expected = [
         (tier, len(counts), sum(map(bool, counts)), sum(counts)) for tier, counts in tiers.items()
     ]
-    assert sorted(answers[database]["03_customers_by_loyalty_tier"]) == sorted(expected)
+    assert sorted(answered["03_customers_by_loyalty_tier"]) == sorted(expected)
 
 
-@pytest.mark.parametrize("database", DATABASES)
 def test_given_a_year_when_asked_by_week_then_what_opened_and_closed_is_the_backlog(
-    answers: dict[str, Answers], organization: Sandbox, database: str
+    answered: Answers, organization: Sandbox
 ) -> None:
     spans = [
         (instant(seen["createdAt"]), instant(seen["endedAt"] or "9999-01-01"))
         for seen in attributes_of(organization, "conversations")
         if not seen["deleted"]
     ]
-    weeks = answers[database]["10_opened_and_closed_by_week"]
-    backlogs: dict[date, int] = dict(answers[database]["19_backlog_by_week"])
+    weeks = answered["10_opened_and_closed_by_week"]
+    backlogs: dict[date, int] = dict(answered["19_backlog_by_week"])
     # The last Monday before the first of January, which was a Thursday.
     assert [weeks[-1][0], len(weeks), len(backlogs)] == [date(2025, 12, 22), 51, 52]
     for week, opened, closed in weeks:
@@ -151,38 +153,35 @@ def test_given_a_year_when_asked_by_week_then_what_opened_and_closed_is_the_back
         assert backlogs[end.date()] == backlogs[week] + opened - closed
 
 
-@pytest.mark.parametrize("database", DATABASES)
 def test_given_first_responses_when_asked_how_long_they_took_then_each_is_in_its_range(
-    answers: dict[str, Answers], organization: Sandbox, database: str
+    answered: Answers, organization: Sandbox
 ) -> None:
     waits = [
         seen["firstResponse"]["responseTime"] / 60_000
         for seen in attributes_of(organization, "conversations")
         if seen["direction"] == "in" and seen["firstResponse"]
     ]
-    found: dict[str, int] = dict(answers[database]["21_how_long_customers_wait"])
+    found: dict[str, int] = dict(answered["21_how_long_customers_wait"])
     assert sum(found.values()) == len(waits)
     assert found["1 h"] == sum(30 < minutes <= 60 for minutes in waits)
     assert found["longer"] == sum(minutes > 4320 for minutes in waits)
 
 
-@pytest.mark.parametrize("database", DATABASES)
 def test_given_customers_who_write_when_asked_when_then_each_hour_has_its_number(
-    answers: dict[str, Answers], organization: Sandbox, database: str
+    answered: Answers, organization: Sandbox
 ) -> None:
     expected = Counter(
         f"{instant(seen['createdAt']):%a %H}"
         for seen in attributes_of(organization, "conversations")
         if seen["direction"] == "in"
     )
-    found = answers[database]["22_when_customers_write"]
+    found = answered["22_when_customers_write"]
     assert {f"{day} {hour:02}": number for day, hour, number in found if number} == expected
     assert len(found) == 7 * 24
 
 
-@pytest.mark.parametrize("database", DATABASES)
 def test_given_a_day_when_asked_for_new_ones_then_seven_days_are_counted_from_it(
-    answers: dict[str, Answers], organization: Sandbox, database: str
+    answered: Answers, organization: Sandbox
 ) -> None:
     for name, query in (
         ("conversations", "15_new_conversations"),
@@ -193,13 +192,12 @@ def test_given_a_day_when_asked_for_new_ones_then_seven_days_are_counted_from_it
             for seen in attributes_of(organization, name)
             if seen["deleted"] is not True
         ]
-        (counts,) = answers[database][query]
+        (counts,) = answered[query]
         assert counts == (sum(age <= 1 for age in ages), sum(1 < age <= 2 for age in ages))
 
 
-@pytest.mark.parametrize("database", DATABASES)
 def test_given_agents_when_asked_for_their_load_then_machines_and_deleted_ones_are_left_out(
-    answers: dict[str, Answers], organization: Sandbox, database: str
+    answered: Answers, organization: Sandbox
 ) -> None:
     expected = [
         (
@@ -216,25 +214,23 @@ def test_given_agents_when_asked_for_their_load_then_machines_and_deleted_ones_a
         for user in organization.lists["users"]
         if user["attributes"]["userType"] == "user"
     ]
-    assert sorted(answers[database]["04_load_of_agents"]) == sorted(expected)
+    assert sorted(answered["04_load_of_agents"]) == sorted(expected)
 
 
-@pytest.mark.parametrize("database", DATABASES)
 def test_given_customers_when_asked_who_never_wrote_then_these_are_listed_newest_first(
-    answers: dict[str, Answers], organization: Sandbox, database: str
+    answered: Answers, organization: Sandbox
 ) -> None:
     writers = writers_of(organization)
     silent = [c["id"] for c in organization.lists["customers"] if c["id"] not in writers]
-    found = answers[database]["08_customers_without_conversations"]
+    found = answered["08_customers_without_conversations"]
     assert [row[-1] for row in found] == silent[::-1]
 
 
-@pytest.mark.parametrize("database", DATABASES)
 def test_given_customers_when_asked_for_new_ones_then_every_month_has_its_number(
-    answers: dict[str, Answers], organization: Sandbox, database: str
+    answered: Answers, organization: Sandbox
 ) -> None:
     expected = Counter(c["createdAt"][:7] for c in attributes_of(organization, "customers"))
-    found = answers[database]["20_new_customers_by_month"]
+    found = answered["20_new_customers_by_month"]
     assert [(f"{month:%Y-%m}", new) for month, new, _ in found] == sorted(expected.items())
 
 
