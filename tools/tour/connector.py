@@ -1,16 +1,17 @@
 """The connector as a process, one command at a time."""
 
 import json
+import re
 import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCRIPT = Path(sys.executable).with_name("source-kustomer")
+# What the connector logs before it waits, such as "attempt 2 in 1.5 s" and "Waiting 8 s".
+_WAIT = re.compile(r"attempt \d+ in [\d.]+ s|^Waiting \d")
 
 # Seconds that a process has to end by itself.
 _GRACE = 3.0
@@ -25,10 +26,12 @@ class TourError(Exception):
 
 @dataclass
 class Connector:
-    """Runs commands with one configuration, and keeps the warnings that they log."""
+    """Runs commands with one configuration; keeps their warnings, and shows what they wait for."""
 
+    program: Sequence[str]
     config: Path
     environment: Mapping[str, str]
+    show_wait: Callable[[str], None]
     warnings: list[str] = field(default_factory=list)
     stopped: bool = False
     _process: "subprocess.Popen[bytes] | None" = None
@@ -68,7 +71,7 @@ class Connector:
         with (
             tempfile.TemporaryFile() as stderr,
             subprocess.Popen(
-                [SCRIPT, command, "--config", self.config, *options],
+                [*self.program, command, "--config", self.config, *options],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -98,7 +101,18 @@ class Connector:
             raise TourError(error or f"{written}\n{ended}".strip())
 
     def _note(self, message: Message) -> None:
-        if message["type"] == "LOG" and message["log"]["level"] == "WARN":
-            warning = message["log"]["message"]
-            if warning not in self.warnings:
-                self.warnings.append(warning)
+        if message["type"] == "LOG":
+            said = message["log"]["message"]
+            if _WAIT.search(said):
+                self.show_wait(said)
+            elif message["log"]["level"] == "WARN" and said not in self.warnings:
+                self.warnings.append(said)
+
+
+def merge(sentences: Iterable[str]) -> list[str]:
+    """Make one sentence of those that end in the same clause."""
+    heads: dict[str, list[str]] = {}
+    for sentence in sentences:
+        head, _, clause = sentence.partition("; ")
+        heads.setdefault(clause, []).append(head)
+    return ["; ".join([*group, clause] if clause else group) for clause, group in heads.items()]

@@ -1,6 +1,7 @@
-"""How far a read has come, kept in a file until it is finished."""
+"""How far a read has come, kept in a folder until the database has its records."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,19 +28,26 @@ class Progress:
     stored: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path, account: str) -> "Progress | None":
+    def load(cls, folder: Path, account: str) -> "Progress | None":
         """Return what an interrupted read of this account left, if it can be read."""
         try:
-            progress = cls(**json.loads(path.read_bytes()))
+            progress = cls(**json.loads((folder / "progress.json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
         return progress if progress.account == account else None
 
-    def save(self, path: Path) -> None:
+    @classmethod
+    def begin(cls, folder: Path, account: str, streams: list[Stream]) -> "Progress":
+        """Empty the folder for a new read."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return cls(account, streams)
+
+    def save(self, folder: Path) -> None:
         """Write the file, whole or not at all."""
-        part = path.with_suffix(".part")
+        part = folder / "progress.part"
         part.write_text(json.dumps(asdict(self)))
-        part.replace(path)
+        part.replace(folder / "progress.json")
 
     @property
     def complete(self) -> frozenset[str]:
@@ -54,16 +62,8 @@ class Progress:
     @property
     def catalog(self) -> dict[str, Any]:
         """The catalog that `read` takes."""
-        return {
-            "streams": [
-                {
-                    "stream": stream,
-                    "sync_mode": "full_refresh",
-                    "destination_sync_mode": "overwrite",
-                }
-                for stream in self.streams
-            ]
-        }
+        modes = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+        return {"streams": [{"stream": stream, **modes} for stream in self.streams]}
 
     @property
     def state(self) -> list[dict[str, Any]]:

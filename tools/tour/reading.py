@@ -6,50 +6,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tools.tour.connector import Connector, Message
 from tools.tour.database import EXTRACTED_AT, Database
 from tools.tour.progress import Progress, is_complete
+from tools.tour.screen import Bars
 
 # Records are stored once there are so many: few large statements are quick.
 _BATCH = 2000
 
 
-class Bars(Protocol):
-    """Shows how far each stream is."""
-
-    def advance(self, stream: str, records: int) -> None:
-        """Show that records have arrived."""
-
-    def finish(self, stream: str) -> None:
-        """Show that all have."""
-
-
 class Reading:
     """Stores what one read brings; `failures` are its errors, in sentences."""
 
-    def __init__(self, database: Database, progress: Progress, file: Path, bars: Bars) -> None:
-        self._database, self._progress, self._file = database, progress, file
+    def __init__(self, database: Database, progress: Progress, folder: Path, bars: Bars) -> None:
+        self._database, self._progress, self._folder = database, progress, folder
         self._bars = bars
         self._stream, self._records = "", list[dict[str, Any]]()
         self._states: dict[str, dict[str, Any]] = {}
         self._shown = 0
         self.failures: list[str] = []
 
-    def run(self, connector: Connector) -> None:
+    def run(self, connector: Connector, catalog: Path) -> None:
         """Read what is left to read; Ctrl-C ends it after what has arrived is stored."""
-        catalog, state = (self._file.with_name(f"{name}.json") for name in ("catalog", "state"))
-        catalog.write_text(json.dumps(self._progress.catalog))
+        state = self._folder / "state.json"
         state.write_text(json.dumps(self._progress.state))
-        self._progress.save(self._file)
+        self._progress.save(self._folder)
         with _stopped_by_ctrl_c(connector):
             for message in connector.read(catalog, state):
                 self._take(message)
             self._store()
-        state.unlink()
-        if self._progress.finished:
-            self._file.unlink()
 
     def _take(self, message: Message) -> None:
         if message["type"] == "RECORD":
@@ -63,7 +50,7 @@ class Reading:
         elif message["type"] == "STATE":
             name = message["state"]["stream"]["stream_descriptor"]["name"]
             state = self._states[name] = message["state"]["stream"]["stream_state"]
-            self._bars.advance(name, len(self._records) - self._shown)
+            self._bars.add(name, len(self._records) - self._shown)
             self._shown = len(self._records)
             if is_complete(state):
                 self._bars.finish(name)
@@ -83,7 +70,7 @@ class Reading:
             stored[self._stream] = stored.get(self._stream, 0) + len(self._records)
             self._records, self._shown = [], 0
         self._progress.states |= self._states
-        self._progress.save(self._file)
+        self._progress.save(self._folder)
 
 
 @contextmanager
