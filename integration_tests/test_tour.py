@@ -21,6 +21,7 @@ from sandbox import EVERY_ROLE, LISTS, Reply, Request, Sandbox
 from tools.tour.connector import merge
 
 PROJECT = Path(__file__).parents[1]
+PROGRAMS = Path(sys.executable).parent
 TOUR = (sys.executable, "-m", "tools.tour")
 
 pytestmark = pytest.mark.xdist_group("tour")
@@ -237,7 +238,9 @@ def test_sentences_that_end_alike_are_one() -> None:
     ]
 
 
-def test_a_second_tour_ends_and_a_database_that_is_open_is_waited_for(tmp_path: Path) -> None:
+def test_a_second_tour_ends_and_what_was_read_waits_for_a_database_that_is_open(
+    tmp_path: Path,
+) -> None:
     with Sandbox(customers=30, conversations=0) as sandbox:
         waits = threading.Event()
 
@@ -250,20 +253,20 @@ def test_a_second_tour_ends_and_a_database_that_is_open_is_waited_for(tmp_path: 
         first = tour.start()
         first.wait_for("source-kustomer read")
         assert "Another `make try` writes to" in " ".join(tour.run(1).lines)
-        with subprocess.Popen(
-            [Path(sys.executable).with_name("duckdb"), tour.into / "kustomer.duckdb"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        ) as other:
-            assert other.stdin
-            assert other.stdout
-            other.stdin.write(b"SELECT 1;\n")
-            other.stdin.flush()
-            other.stdout.readline()
+        other = [str(PROGRAMS / "duckdb"), str(tour.into / "kustomer.duckdb")]
+        with subprocess.Popen(other, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
+            assert shell.stdin
+            assert shell.stdout
+            shell.stdin.write(b"SELECT 1;\n")
+            shell.stdin.flush()
+            shell.stdout.readline()
             waits.set()
-            first.wait_for("is open in another program")
-            other.stdin.close()
-        assert first.finish() == 0
+            assert first.finish() == 1
+            assert "is open in another program: close it there." in " ".join(first.lines)
+            shell.stdin.close()
+        read = len(sandbox.of("customers"))
+        tour.run()
+        assert [r.params["pageSize"] for r in sandbox.of("customers")[read:]] == ["1", "1"]
         assert tour.rows("SELECT count(*) FROM customers") == [(30,)]
 
 

@@ -12,9 +12,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -24,8 +23,7 @@ from tools.tour.account import PROJECT, Account, open_account
 from tools.tour.answers import QUESTIONS, ask
 from tools.tour.connector import Connector, Stream, TourError, merge
 from tools.tour.database import Database
-from tools.tour.progress import Progress
-from tools.tour.reading import Reading
+from tools.tour.reading import Progress, Reading
 from tools.tour.report import write_report
 from tools.tour.screen import Screen, relative
 from tools.tour.survey import Survey, survey
@@ -38,9 +36,7 @@ def main() -> int:
     """Run the tour; returns 1 if something failed, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m tools.tour", description=__doc__)
     parser.add_argument("--config", type=Path, default=SECRETS, help="whose account to read")
-    parser.add_argument(
-        "--into", type=Path, default=TARGET, help="the folder; the sandbox's is in it"
-    )
+    parser.add_argument("--into", type=Path, default=TARGET, help="the folder to write into")
     options = parser.parse_args()
     # Customers' data is nobody else's.
     os.umask(0o077)
@@ -50,14 +46,7 @@ def main() -> int:
     screen = Screen(Console(highlight=False))
     try:
         with open_account(options.config) as account:
-            screen.whose(account)
-            mislaid = options.config.parent.glob(f"{options.config.stem}*")
-            for path in mislaid if account.is_sandbox else ():
-                screen.say(f"{relative(path)} is not read: name it config.json.", "yellow")
-            folder = options.into / "sandbox" if account.is_sandbox else options.into
-            folder.mkdir(parents=True, exist_ok=True)
-            with _alone_in(folder):
-                return Tour(screen, account, folder).run()
+            return _tour(screen, account, options.config, options.into)
     except (TourError, duckdb.Error) as e:
         screen.say(str(e), "red")
         return 1
@@ -69,18 +58,24 @@ def main() -> int:
         return 130
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep a second tour out of the folder; raises `TourError` if one is there."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _tour(screen: Screen, account: Account, config: Path, folder: Path) -> int:
+    """Say whose data it is, and read it into a folder of its own where nobody else does."""
+    if account.is_sandbox:
+        folder /= "sandbox"
+        screen.say(f"A sandbox of Kustomer answers at {account.url}.")
+        example = '{"org_name": "acme", "api_key": "..."}'
+        screen.say(f"For your own account, write {example} into {relative(config)}.")
+        for path in config.parent.glob(f"{config.stem}*"):
+            screen.say(f"{relative(path)} is not read: name it {config.name}.", "yellow")
+    else:
+        screen.say(f"The account of {account.name}, at {account.url}.")
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TourError(f"Another `make try` writes to {folder}: wait for its end.") from None
-        yield
-    finally:
-        os.close(descriptor)
+        # Until the process ends.
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise TourError(f"Another `make try` writes to {folder}: wait for its end.") from None
+    return Tour(screen, account, folder).run()
 
 
 class Tour:
@@ -88,17 +83,17 @@ class Tour:
 
     def __init__(self, screen: Screen, account: Account, folder: Path) -> None:
         self._screen, self._account = screen, account
-        self._connector = Connector(account.program, account.path, account.environment, screen.wait)
+        self._connector = Connector(account.program, account.path, account.environment, screen.say)
         self._catalog, self._kept = folder / "catalog.json", folder / "kustomer.duckdb"
         self._page, self._unfinished = folder / "report.html", folder / "unfinished"
         self._arrived = self._unfinished / "kustomer.duckdb"
 
     def run(self) -> int:
         """Read what there is to read, and answer from it."""
-        began = time.monotonic()
+        began, say = time.monotonic(), self._screen.say
         progress = Progress.load(self._unfinished, self._account.url)
         if progress:
-            self._screen.say("The last read was not finished: this goes on from there.")
+            say("The last read was not finished: this goes on from there.")
         found, streams = self._plan(progress)
         refusals = [*self._connector.warnings]
         progress = progress or Progress.begin(self._unfinished, self._account.url, streams)
@@ -106,15 +101,14 @@ class Tour:
         if self._connector.stopped:
             records = sum(progress.stored.values())
             kept = f": {records:,} records are kept, the next `make try` reads the rest"
-            self._screen.say(f"Stopped{'' if self._account.is_sandbox else kept}.")
+            say(f"Stopped{'' if self._account.is_sandbox else kept}.")
             return 130
         for failure in failures:
-            self._screen.say(failure, "red")
+            say(failure, "red")
         if not progress.finished:
-            self._screen.say("The next `make try` reads what is missing.")
+            say("The next `make try` reads what is missing.")
             if self._kept.exists():
-                kept = relative(self._kept)
-                self._screen.say(f"{kept} and its page are as the last whole read left them.")
+                say(f"{relative(self._kept)} and its page are as the last whole read left them.")
                 return 1
 
         with closing(self._opened(streams)) as database:
@@ -136,8 +130,10 @@ class Tour:
         for answer in answers:
             self._screen.answer(answer)
         records = sum(table.records for table in tables)
-        self._screen.say(f"\n{records:,} records in {time.monotonic() - began:.1f} s.")
-        self._screen.files(self._page, self._kept)
+        say(f"\n{records:,} records in {time.monotonic() - began:.1f} s.")
+        say(f"to look at   {relative(self._page)}", "bold")
+        say("to ask more  make sql, or in a browser: make sql ARGS=-ui", "bold")
+        say(f"to keep      {relative(self._kept)}", "bold")
         return 1 if failures else 0
 
     def _plan(self, progress: Progress | None) -> tuple[Survey, list[Stream]]:
@@ -148,7 +144,7 @@ class Tour:
             threads.submit(importlib.import_module, "source_kustomer.api.client")
             discovered = None if progress else threads.submit(self._connector.discover)
             self._connector.check()
-            self._screen.wait("Counting the pages of each list, for half a minute at most.")
+            self._screen.say("Counting the pages of each list, for half a minute at most.", "dim")
             found = survey(self._account)
         warnings = merge(self._connector.warnings)
         if progress:
@@ -178,19 +174,15 @@ class Tour:
         return reading.failures
 
     def _opened(self, streams: list[Stream]) -> Database:
-        """Open the kept database, once no other program has it open."""
-        is_told = False
-        while True:
-            try:
-                return Database(self._kept, streams)
-            except duckdb.IOException as e:
-                if "lock" not in str(e):
-                    raise
-            if not is_told:
-                path = relative(self._kept)
-                self._screen.wait(f"{path} is open in another program: waiting for its end.")
-            is_told = True
-            time.sleep(1)
+        try:
+            return Database(self._kept, streams)
+        except duckdb.IOException as e:
+            if "lock" not in str(e):
+                raise
+        raise TourError(
+            f"{relative(self._kept)} is open in another program: close it there. All is read, and "
+            "the next `make try` puts it in."
+        )
 
 
 if __name__ == "__main__":

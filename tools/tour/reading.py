@@ -1,20 +1,69 @@
-"""Reads the streams into the database, and keeps how far it came."""
+"""Reads the streams into a database, and keeps how far it came until that is finished."""
 
 import json
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tools.tour.connector import Connector, Message
+from tools.tour.connector import Connector, Message, Stream
 from tools.tour.database import EXTRACTED_AT, Database
-from tools.tour.progress import Progress, is_complete
 from tools.tour.screen import Bars
 
 # Records are stored once there are so many: few large statements are quick.
 _BATCH = 2000
+_MODES = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+
+
+@dataclass
+class Progress:
+    """The streams of a read of one account, and of each its last state and records stored."""
+
+    account: str
+    streams: list[Stream]
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stored: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path, account: str) -> "Progress | None":
+        """Return what an interrupted read of this account left, if it can be read."""
+        try:
+            progress = cls(**json.loads((folder / "progress.json").read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        return progress if progress.account == account else None
+
+    @classmethod
+    def begin(cls, folder: Path, account: str, streams: list[Stream]) -> "Progress":
+        """Empty the folder for a new read."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return cls(account, streams)
+
+    def save(self, folder: Path) -> None:
+        """Write the file, whole or not at all."""
+        part = folder / "progress.part"
+        part.write_text(json.dumps(asdict(self)))
+        part.replace(folder / "progress.json")
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """The streams that were read to their end."""
+        return frozenset(name for name, state in self.states.items() if _is_complete(state))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all streams were."""
+        return self.complete.issuperset(stream["name"] for stream in self.streams)
+
+    @property
+    def catalog(self) -> dict[str, Any]:
+        """The catalog that `read` takes."""
+        return {"streams": [{"stream": stream, **_MODES} for stream in self.streams]}
 
 
 class Reading:
@@ -31,7 +80,11 @@ class Reading:
     def run(self, connector: Connector, catalog: Path) -> None:
         """Read what is left to read; Ctrl-C ends it after what has arrived is stored."""
         state = self._folder / "state.json"
-        state.write_text(json.dumps(self._progress.state))
+        states = [
+            {"stream_descriptor": {"name": name}, "stream_state": stream_state}
+            for name, stream_state in self._progress.states.items()
+        ]
+        state.write_text(json.dumps([{"type": "STREAM", "stream": stream} for stream in states]))
         self._progress.save(self._folder)
         with _stopped_by_ctrl_c(connector):
             for message in connector.read(catalog, state):
@@ -50,10 +103,8 @@ class Reading:
         elif message["type"] == "STATE":
             name = message["state"]["stream"]["stream_descriptor"]["name"]
             state = self._states[name] = message["state"]["stream"]["stream_state"]
-            self._bars.add(name, len(self._records) - self._shown)
+            self._bars.show(name, len(self._records) - self._shown, is_all=_is_complete(state))
             self._shown = len(self._records)
-            if is_complete(state):
-                self._bars.finish(name)
             if len(self._records) >= _BATCH:
                 self._store()
         elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
@@ -71,6 +122,10 @@ class Reading:
             self._records, self._shown = [], 0
         self._progress.states |= self._states
         self._progress.save(self._folder)
+
+
+def _is_complete(state: Mapping[str, Any]) -> bool:
+    return bool(state.get("__ab_full_refresh_sync_complete"))
 
 
 @contextmanager

@@ -29,28 +29,16 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._is_roomy = console.width >= _ROOMY
 
     def say(self, sentence: str = "", style: str = "") -> None:
         """Write a sentence, which may hold anything."""
         self._console.print(Text(sentence, style=style))
 
-    def wait(self, sentence: str) -> None:
-        """Write what is waited for, and for how long."""
-        self.say(sentence, "dim")
-
     def status(self, sentence: str) -> AbstractContextManager[object]:
         """Show on a terminal what is going on."""
         # The other spinners are not ASCII.
         return self._console.status(sentence, spinner="line")
-
-    def whose(self, account: Account) -> None:
-        """Say whose data is read."""
-        if account.is_sandbox:
-            self.say(f"A sandbox of Kustomer answers at {account.url}.")
-            self.say('For your own account, write {"org_name": "acme", "api_key": "..."} into')
-            self.say("secrets/config.json.")
-        else:
-            self.say(f"The account of {account.config.organization}, at {account.url}.")
 
     def command(self, account: Account, *arguments: str | Path) -> None:
         """Show a command of the connector as it can be typed; the sandbox ends with this run."""
@@ -87,58 +75,37 @@ class Screen:
 
     def reading(self, found: Survey) -> "Bars":
         """Show on a terminal how many records of each stream have arrived."""
-        return Bars(self._console, found)
+        return Bars(self._console, found, is_roomy=self._is_roomy)
 
     def tables(self, tables: Iterable[Filled]) -> None:
         """Show what arrived."""
-        is_roomy = self._console.width >= _ROOMY
         shown = _table()
         shown.add_column("table", no_wrap=True)
         shown.add_column("records", justify="right", no_wrap=True)
         shown.add_column("columns filled", justify="right")
-        if is_roomy:
-            shown.add_column("created", no_wrap=True)
         for table in tables:
             days = [f"{day:%Y-%m-%d}" for day in (table.first, table.last) if day]
             filled = f"{table.filled} of {table.columns}"
-            cells = [table.name, f"{table.records:,}", filled, " to ".join(days)]
-            shown.add_row(*cells[: len(shown.columns)])
+            created = [" to ".join(days)] if self._is_roomy else []
+            shown.add_row(table.name, f"{table.records:,}", filled, *created)
         self._console.print(shown)
 
     def answer(self, answer: Answer) -> None:
-        """Show an answer, with its bars where there is room, or why there is none."""
+        """Show an answer, or why there is none."""
         self.say(f"\n{answer.title}", "bold")
         if answer.unanswered:
             self.say(answer.unanswered, "yellow")
-        elif self._fits(drawn := self._answer(answer, with_bars=True)) or self._fits(
-            drawn := self._answer(answer, with_bars=False)
-        ):
-            self._console.print(drawn)
+        elif self._is_roomy:
+            self._console.print(self._answer(answer))
         else:
             for row in answer.rows[:_ROWS]:
-                headings = map(answer.heading, answer.columns)
-                pairs = zip(headings, map(cell, row), strict=True)
+                pairs = zip(map(answer.heading, answer.columns), map(cell, row), strict=True)
                 self.say(", ".join(f"{heading}: {value}" for heading, value in pairs))
         hidden = answer.hidden(_ROWS)
         more = f", {hidden:,} more rows" if hidden else ""
         self.say(f"docs/queries/{answer.question.file}{more}", "dim")
 
-    def files(self, page: Path, database: Path) -> None:
-        """Say where all of it is."""
-        grid = Table.grid(padding=(0, 2))
-        for what, where in {
-            "to look at": relative(page),
-            "to ask more": "make sql, or in a browser: make sql ARGS=-ui",
-            "to keep": relative(database),
-        }.items():
-            grid.add_row(what, Text(where, style="bold"))
-        self._console.print(grid)
-
-    def _fits(self, table: Table) -> bool:
-        endless = self._console.options.update_width(1000)
-        return self._console.measure(table, options=endless).minimum <= self._console.width
-
-    def _answer(self, answer: Answer, *, with_bars: bool) -> Table:
+    def _answer(self, answer: Answer) -> Table:
         table, rows = _table(), answer.rows[:_ROWS]
         for number, name in enumerate(answer.columns):
             header = Text(answer.heading(name).replace(" ", "\n"))
@@ -146,26 +113,24 @@ class Screen:
                 table.add_column(header, justify="right", no_wrap=True)
             else:
                 table.add_column(header, max_width=_WIDEST)
+        table.add_column(width=_BAR, no_wrap=True)
         lengths = [sum(answer.bars(row)) for row in rows]
         longest, full = max(lengths, default=0), "#" if self._console.options.ascii_only else "█"
-        with_bars = with_bars and longest > 0
-        if with_bars:
-            table.add_column(width=_BAR, no_wrap=True)
         for row, length in zip(rows, lengths, strict=True):
-            bar = [Text(full * round(_BAR * length / longest), style="cyan")] if with_bars else []
-            table.add_row(*(Text(cell(value)) for value in row), *bar)
+            bar = Text(full * round(_BAR * length / (longest or 1)), style="cyan")
+            table.add_row(*(Text(cell(value)) for value in row), bar)
         return table
 
 
 class Bars(Progress):
     """A bar for each stream from the start, so that a person sees what is waited for."""
 
-    def __init__(self, console: Console, found: Survey) -> None:
+    def __init__(self, console: Console, found: Survey, *, is_roomy: bool) -> None:
         columns: list[ProgressColumn] = [
             TextColumn("{task.description:<13}"),
             TextColumn("{task.completed:>11,.0f}"),
         ]
-        if console.width >= _ROOMY:
+        if is_roomy:
             columns.insert(1, BarColumn(28))
             columns += [TextColumn("records"), TimeRemainingColumn(elapsed_when_finished=True)]
         shown = console.is_terminal
@@ -174,16 +139,12 @@ class Bars(Progress):
             name: self.add_task(name, total=found.records(name)) for name in found.pages
         }
 
-    def add(self, stream: str, records: int) -> None:
+    def show(self, stream: str, records: int, *, is_all: bool) -> None:
         """Show that records have arrived; a stream that was complete before has no bar."""
-        if stream in self._streams:
-            self.advance(self._streams[stream], records)
-
-    def finish(self, stream: str) -> None:
-        """Show that all have."""
-        if stream in self._streams:
-            task = self._streams[stream]
-            self.update(task, total=self.tasks[task].completed)
+        if (task := self._streams.get(stream)) is not None:
+            self.advance(task, records)
+            if is_all:
+                self.update(task, total=self.tasks[task].completed)
 
 
 def relative(path: Path) -> str:
