@@ -2,14 +2,15 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from source_kustomer.api import background
 from source_kustomer.api.client import Client, Target
 from source_kustomer.api.probe import Probe
-from source_kustomer.errors import Failure, Fault, Outcome
+from source_kustomer.errors import Failure, Fault
+from source_kustomer.paging.page import Page
 from source_kustomer.records import CUSTOM_PREFIX
 
 Column = dict[str, Any]
@@ -35,6 +36,9 @@ _OBJECT: Column = {"type": ["null", "object"], "additionalProperties": True}
 
 METADATA_ROLE = "org.permission.metadata.read"
 
+# How an API closes what a key may not read.
+_CLOSED = frozenset({401, 403, 404})
+
 # PostgreSQL cuts longer names, and no database of those that Airbyte knows cuts shorter ones.
 _LONGEST_NAME = 63
 
@@ -45,70 +49,64 @@ logger = logging.getLogger("airbyte.source_kustomer")
 
 
 def custom_columns(
-    client: Client, probe: Probe, target: Target, metadata: str, sample_url: str
+    client: Client, probe: Probe, target: Target, url: str, stream: str, metadata: str
 ) -> dict[str, Column]:
     """Return a column for each custom attribute of a list, by name; raises `Failure`.
 
-    They come from the metadata or, where the key may not read these, from the list's first page.
+    They come from the metadata or, where the key may not read these, from the list's first page,
+    which is at `url`.
     """
     # Both at once, because the second is needed where the first is refused.
-    sample = background.start(partial(_sample, client, probe, target, sample_url))
-    # Without a probe, the open list vouches for the key.
-    explain = partial(probe.explain, vouch=sample.result)
+    sample = background.start(partial(_sample, client, probe, target, url))
     try:
-        columns = _from_metadata(_definitions(client, explain, target.name, metadata))
+        columns = _from_metadata(_definitions(client, probe, stream, metadata))
     except Failure as e:
-        if not e.cause.closes_list:
+        # Where the key itself is refused, the sample says so.
+        if e.evidence.status not in _CLOSED:
             raise
-        logger.warning(
-            "The custom attributes of %s are those of its first page only: %s",
-            target.name,
-            e.message,
-        )
         columns = _from_values(sample.result())
-    return _distinct(columns, target.name)
+        logger.warning(
+            "The custom attributes of %s are those of its first page only: %s", stream, e.message
+        )
+    return _distinct(columns, stream)
 
 
-def _definitions(
-    client: Client, explain: Callable[[Outcome], Outcome], stream: str, metadata: str
-) -> Definitions:
+def _definitions(client: Client, probe: Probe, stream: str, metadata: str) -> Definitions:
     """Return what the metadata say of each attribute."""
 
     def definitions(document: Any) -> Definitions:
         for member in ("data", "attributes", "properties"):
             document = document.get(member) if isinstance(document, dict) else None
         if not isinstance(document, dict):
-            raise Fault("not_metadata")
+            raise Fault("unexpected_document")
         return {name: d if isinstance(d, dict) else {} for name, d in document.items()}
 
     target = Target(f"the metadata of {stream}", METADATA_ROLE, is_list=True)
     url = f"{client.base_url}metadata/{metadata}"
-    return client.get(url, definitions, target=target, explain=explain)
+    return client.get(url, definitions, target=target, explain=probe.explain)
 
 
 def _sample(client: Client, probe: Probe, target: Target, url: str) -> Values:
     """Return the values of each custom attribute on a page of the list."""
     values: Values = {}
     try:
-        resources = client.get(url, _resources, target=target, explain=probe.explain)
+        page = client.get(
+            url,
+            lambda document: Page.parse(document, url, size=1),
+            target=target,
+            explain=probe.explain,
+        )
     except Failure as e:
         # A list that this key may not read has no values to look at.
         if e.cause.closes_list:
             return values
         raise
-    for resource in resources:
-        attributes = resource.get("attributes") if isinstance(resource, dict) else None
+    for resource in page.resources:
+        attributes = resource.get("attributes")
         custom = attributes.get("custom") if isinstance(attributes, dict) else None
         for name, value in custom.items() if isinstance(custom, dict) else ():
             values.setdefault(name, []).append(value)
     return values
-
-
-def _resources(document: Any) -> list[Any]:
-    resources = document.get("data") if isinstance(document, dict) else None
-    if not isinstance(resources, list):
-        raise Fault("not_a_list")
-    return resources
 
 
 def _from_metadata(definitions: Definitions) -> dict[str, Column]:
