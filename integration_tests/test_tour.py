@@ -223,7 +223,7 @@ def test_what_the_key_may_not_read_and_what_is_waited_for_is_said(tmp_path: Path
         said = " ".join(closed.run().text.split())
     assert "The key may read customers, conversations, users, tags, brands." in said
     assert "The API key may not read teams: it lacks the role org.permission.team.read" in said
-    assert re.search(r"\(status 503\); attempt 2 in [\d.]+ s", said)
+    assert re.search(r"again in [\d.]+ s, attempt 2: .*503", said)
     assert closed.rows("SELECT * FROM duckdb_tables() WHERE table_name = 'teams'") == []
     page = (closed.into / "report.html").read_text()
     assert "org.permission.team.read" in page

@@ -20,7 +20,7 @@ _SCRIPT = Path(sys.executable).with_name("source-kustomer")
 _FOR_SANDBOX = """
 from source_kustomer.run import main
 from source_kustomer.timing import Timing
-main(Timing(**({"look": 0.1} if "look" in Timing.__dataclass_fields__ else {})))
+main(Timing(look=0.1))
 """
 
 _EXAMPLE = 'it should look like {"org_name": "acme", "api_key": "..."}.'

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# What the connector logs before it waits, such as "attempt 2 in 1.5 s" and "Waiting 8 s".
-_WAIT = re.compile(r"attempt \d+ in [\d.]+ s|^Waiting \d")
+# What the connector logs before it waits.
+_WAIT = re.compile(r"\bagain in [\d.]+ s\b|^Waiting \d")
 
 # Seconds that a process has to end by itself.
 _GRACE = 3.0
