@@ -1,108 +1,57 @@
-"""Realistic, related data for the six lists, the same for the same seed."""
+"""Realistic, related data for the six lists, the same for the same seed and day."""
 
 import random
-from datetime import datetime, timedelta, timezone
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
-Resource = dict[str, Any]
+from sandbox.names import BRANDS, CHANNELS, FIRST, LAST, SUBJECTS, TAGS, TEAMS, TIERS
+from sandbox.records import LISTS, Records, Resource
 
-LISTS = ("customers", "conversations", "users", "teams", "tags", "brands")
+__all__ = ["LISTS", "Resource", "World"]
 
-_EPOCH = datetime(2021, 1, 4, 9, 0, tzinfo=timezone.utc)
-_ORG = "5e1c0ffee0ddba11cafe0001"
-
-_FIRST = (
-    "Ada", "Noël", "Zoë", "Łukasz", "María", "Jürgen", "李雷", "さくら", "محمد", "נועה", "Ngũgĩ",
-    "Olivia 🌸", "Søren", "Chloé", "Иван", "Priya", "Thandiwe", "Kofi", "Aoife", "Min-jun",
-)  # fmt: skip
-_LAST = (
-    "Lovelace", "Dvořák", "García", "Müller", "王", "佐藤", "الفارسي", "כהן", "O’Neill", "Šimić",
-    "Nguyễn", "Петров", "Okafor", "Kim 🚀", "da Silva", "van der Berg", "Hansen", "Iyer",
-)  # fmt: skip
-_SUBJECTS = (
-    "Where is my order?", "Refund for #10482", "Wrong size 😞", "تأخر التسليم", "החזר כספי",
-    "Can’t log in", "Änderung der Adresse", "Rechnung fehlt", "Merci !", "返品について",
-)  # fmt: skip
-_TIERS = ("bronze", "silver", "gold", "platinum")
-_CHANNELS = ("email", "chat", "sms", "voice", "whatsapp", "instagram")
+_BEFORE_THE_YEAR = timedelta(days=30)
 
 
-class World:
-    """Makes the resources of one organization; each call of a maker adds one to its list."""
+class World(Records):
+    """Makes the resources of one organization; each call of a maker adds one to its list.
 
-    def __init__(self, seed: int) -> None:
-        self._dice = random.Random(seed)
-        self._made = 0
-        self.lists: dict[str, list[Resource]] = {name: [] for name in LISTS}
+    They are of the year up to `today`, in the order of their creation.
+    """
+
+    def __init__(self, seed: int, today: date | None = None) -> None:
+        super().__init__(seed, today)
+        self._customers_since: list[datetime] = []
 
     def fill(self, **counts: int) -> None:
         """Fill the lists, those that others refer to first."""
-        for name in ("brands", "tags", "users", "teams", "customers", "conversations"):
-            make = getattr(self, f"_{name}")
-            self.lists[name] = [make(number, counts[name]) for number in range(counts[name])]
+        self._moment = self._calendar.begin - _BEFORE_THE_YEAR
+        for name in ("brands", "tags", "users", "teams"):
+            self.lists[name] = self._list(name, counts[name], counts[name])
+        for name in ("customers", "conversations"):
+            moments = self._calendar.moments(counts[name], self._dice)
+            self._moment = self._calendar.begin
+            self.lists[name] = self._list(name, counts[name], counts[name], moments)
 
     def make(self, name: str, count: int) -> list[Resource]:
         """Make more resources of a list, newer than all there are."""
-        make = getattr(self, f"_{name}")
-        return [make(number, 2 * count) for number in range(count)]
-
-    def _id(self) -> str:
-        """Return an id like MongoDB's: ascending, 24 hexadecimal characters."""
-        self._made += 1
-        return f"{0x5FF2D800 + 60 * self._made:08x}{0xC0FFEE0DDB:010x}{self._made:06x}"
-
-    def _at(self, offset: timedelta = timedelta()) -> str:
-        moment = _EPOCH + timedelta(minutes=17 * self._made) + offset
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-    def _any(self, name: str) -> str | None:
-        resources = self.lists[name]
-        return self._dice.choice(resources)["id"] if resources else None
-
-    def _some(self, name: str, most: int) -> list[str]:
-        count = self._dice.randint(0, most)
-        return sorted({i for _ in range(count) if (i := self._any(name))})
-
-    def _resource(
-        self, kind: str, attributes: dict[str, Any], related: dict[str, tuple[str, str | None]]
-    ) -> Resource:
-        identifier = self._id()
-        related = {"org": ("org", _ORG), "modifiedBy": ("user", self._any("users")), **related}
-        return {
-            "type": kind,
-            "id": identifier,
-            "attributes": {
-                **attributes,
-                "createdAt": self._at(),
-                "updatedAt": self._at(timedelta(hours=3)),
-                "modifiedAt": self._at(timedelta(hours=3)),
-            },
-            "relationships": {
-                name: {
-                    "links": {"self": f"/v1/{kind}s/{target}"},
-                    "data": {"type": kind, "id": target},
-                }
-                for name, (kind, target) in related.items()
-                if target
-            },
-            "links": {"self": f"/v1/{kind}s/{identifier}"},
-        }
+        self._moment = max(self._moment, self._calendar.end)
+        return self._list(name, count, 2 * count)
 
     def _brands(self, number: int, _: int) -> Resource:
-        name = ("Acme", "Acme Kids 🧸", "أكمي")[number % 3]
-        attributes = {"name": name if number < 3 else f"{name} {number}", "default": number == 0}
+        attributes = {"name": _name(BRANDS, number), "default": number == 0}
         return self._resource("brand", attributes | {"iconUrl": None}, {})
 
     def _tags(self, number: int, count: int) -> Resource:
         deleted = number >= max(1, count * 9 // 10)
-        name = ("vip", "refund", "bug 🐞", "إرجاع", "wholesale")[number % 5]
-        attributes = {"name": f"{name}-{number}", "color": "#3b82f6", "deleted": deleted}
+        attributes = {"name": _name(TAGS, number), "color": "#3b82f6", "deleted": deleted}
         if deleted:
-            attributes["deletedAt"] = self._at(timedelta(days=30))
+            attributes["deletedAt"] = self._by_now(timedelta(days=150))
         return self._resource("tag", attributes, {"createdBy": ("user", self._any("users"))})
 
     def _users(self, number: int, _: int) -> Resource:
-        name = f"{_FIRST[number % len(_FIRST)]} {_LAST[number * 7 % len(_LAST)]}"
+        name = f"{FIRST[number % len(FIRST)]} {LAST[number * 7 % len(LAST)]}"
         return self._resource(
             "user",
             {
@@ -122,27 +71,28 @@ class World:
 
     def _teams(self, number: int, count: int) -> Resource:
         deleted = count > 3 and number == count - 1
-        name = ("Billing", "Shipping 📦", "דחוף", "Tier 2")[number % 4]
+        name = _name(TEAMS, number)
         return self._resource(
             "team",
             {
-                "name": name if number < 4 else f"{name} {number}",
+                "name": name,
                 "displayName": name,
                 "icon": None,
                 "members": self._some("users", 6),
                 "roleGroups": [],
                 "deleted": deleted,
-                **({"deletedAt": self._at(timedelta(days=9))} if deleted else {}),
+                **({"deletedAt": self._by_now(timedelta(days=200))} if deleted else {}),
             },
             {"createdBy": ("user", self._any("users"))},
         )
 
     def _customers(self, number: int, count: int) -> Resource:
         dice, old = self._dice, number < count // 2
-        first, last = dice.choice(_FIRST), dice.choice(_LAST)
+        self._customers_since.append(self._moment)
+        first, last = dice.choice(FIRST), dice.choice(LAST)
         nothing: Any = {} if old else None
         custom: dict[str, Any] = {
-            "loyaltyTierStr": _TIERS[int(dice.random() ** 2 * len(_TIERS))],
+            "loyaltyTierStr": TIERS[int(dice.random() ** 2 * len(TIERS))],
             "lifetimeValueNum": round(dice.expovariate(1 / 250), 2) if number % 7 else 300,
             "isVipBool": dice.random() < 0.1,
             "renewalAt": self._at(timedelta(days=365)) if number % 3 else None,
@@ -167,8 +117,8 @@ class World:
             "locations": [],
             "tags": self._some("tags", 2),
             "deleted": "false" if number % 97 == 0 else False,
-            "lastActivityAt": self._at(timedelta(days=number % 60)),
-            "lastSeenAt": self._at(timedelta(days=number % 30)),
+            "lastActivityAt": self._by_now(timedelta(days=number % 60)),
+            "lastSeenAt": self._by_now(timedelta(days=number % 30)),
             "lastMessageIn": nothing
             if number % 5
             else {"sentiment": None, "meta": {"to": "a@b.c"}},
@@ -191,30 +141,50 @@ class World:
 
     def _conversations(self, number: int, _: int) -> Resource:
         dice = self._dice
-        status = dice.choice(("open", "open", "snoozed", "done", "done", "done"))
-        waited = int(dice.expovariate(1 / 5_400_000))
-        score: Any = dice.choice((None, 4, 4.5, "5"))
-        answered = self._at(timedelta(milliseconds=waited))
+        brand = int(len(self.lists["brands"]) * dice.random() ** 1.9)
+        channel = _channel(brand, dice)
+        is_bad = self._calendar.is_bad(self._moment)
+        dissatisfied = (0.08, 0.2, 0.45)[brand % 3] + 0.4 * is_bad
+        slowness = (1.0, 1.3, 1.9)[brand % 3] * (4 if is_bad else 1)
+        minutes = CHANNELS[channel][1] * slowness * dice.lognormvariate(0, 1.1)
+        waited = self._calendar.until_open(self._moment) + timedelta(minutes=minutes)
+        hours = (40 if channel in {"chat", "voice"} else 200) * dice.lognormvariate(0, 1.7)
+        closed = waited + timedelta(hours=hours)
+        left = self._calendar.end - self._moment
+        is_done = closed < left
+        status = "done" if is_done else ("open", "open", "snoozed")[dice.randrange(3)]
+        is_inbound = number % 6 > 0
+        is_answered = is_inbound and waited < left and dice.random() < 0.96
+        is_assigned = dice.random() < (0.97 if is_done else 0.75)
+        agent = self._any("users", 1.5)
         attributes: dict[str, Any] = {
-            "name": dice.choice(_SUBJECTS),
-            "preview": dice.choice(_SUBJECTS),
+            "name": dice.choice(SUBJECTS),
+            "preview": dice.choice(SUBJECTS),
             "status": status,
-            "channels": [dice.choice(_CHANNELS)],
-            "direction": "in" if number % 6 else "out",
+            "channels": [channel],
+            "direction": "in" if is_inbound else "out",
             "priority": 1 + number % 5,
             "messageCount": 1 + number % 12,
             "noteCount": number % 3,
-            "satisfaction": score,
-            "tags": self._some("tags", 3),
-            "assignedUsers": self._some("users", 1),
-            "assignedTeams": self._some("teams", 1),
-            "firstResponse": {"createdAt": answered, "responseTime": waited} if number % 4 else {},
+            "satisfaction": _score(dice, dice.random() < dissatisfied) if is_done else None,
+            "tags": self._some("tags", 3, 1.6),
+            "assignedUsers": [agent] if agent and is_assigned else [],
+            "assignedTeams": [team]
+            if (team := self._any("teams", 1.7)) and dice.random() < 0.92
+            else [],
+            "firstResponse": {
+                "createdAt": self._at(waited),
+                "responseTime": waited // timedelta(milliseconds=1),
+            }
+            if is_answered
+            else {},
             "reopenCount": number % 3,
-            "reopenFromDoneCount": number % 3 // 2,
+            "reopenFromDoneCount": int(dice.random() < 0.04 * (1 + number % 3)),
             "snoozeCount": int(status == "snoozed"),
-            "ended": status == "done",
-            "endedAt": self._at(timedelta(days=1)) if status == "done" else None,
-            "lastActivityAt": self._at(timedelta(hours=5)),
+            "ended": is_done,
+            "endedAt": self._at(closed) if is_done else None,
+            "lastDone": {"createdAt": self._at(closed)} if is_done else {},
+            "lastActivityAt": self._by_now(closed if is_done else waited),
             "rev": 1 + number % 5,
             "custom": {
                 "orderIdStr": f"A-{number:05d}",
@@ -223,15 +193,49 @@ class World:
                 "topicTree": "orders.delivery.late",
             },
         }
+        brands = self.lists["brands"]
         resource = self._resource(
             "conversation",
             attributes,
             {
-                "customer": ("customer", self._any("customers")),
-                "brand": ("brand", self._any("brands")),
+                "customer": ("customer", self._writer()),
+                "brand": ("brand", brands[brand]["id"] if brands else None),
                 "queue": ("queue", "5e1c0ffee0ddba11cafe0aaa" if number % 3 == 0 else None),
             },
+            changed_after=closed if is_done else waited,
         )
         itself = f"/v1/conversations/{resource['id']}"
         resource["relationships"]["messages"] = {"links": {"self": f"{itself}/messages"}}
         return resource
+
+    def _writer(self) -> str | None:
+        """Return the id of a customer of that time: new ones and a few others write often."""
+        customers = self.lists["customers"]
+        if not customers:
+            return None
+        # Records that a test removed leave fewer than were made.
+        known = min(len(customers), bisect_right(self._customers_since, self._moment))
+        place = int(max(1, known) * (1 - self._dice.random() ** 2))
+        identifier: str = customers[place - place % 25 * (self._dice.random() < 0.25)]["id"]
+        return identifier
+
+
+def _name(names: Sequence[str], number: int) -> str:
+    name = names[number % len(names)]
+    return name if number < len(names) else f"{name} {number}"
+
+
+def _channel(brand: int, dice: random.Random) -> str:
+    (channel,) = dice.choices([*CHANNELS], [share for share, _ in CHANNELS.values()])
+    if brand and channel == "email" and dice.random() < 0.5:
+        return ("chat", "whatsapp")[brand % 2]
+    return channel
+
+
+def _score(dice: random.Random, is_bad: bool) -> float | str | None:  # noqa: FBT001
+    """Return a satisfaction with its drift of types; most customers give none."""
+    if dice.random() > 0.38:
+        return None
+    weights = (30, 20, 20, 15, 5, 10) if is_bad else (4, 4, 9, 26, 15, 42)
+    (score,) = dice.choices((1, 2, 3, 4, 4.5, "5"), weights)
+    return score

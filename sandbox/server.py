@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import time
+from datetime import date
 from typing import Any
 
 from sandbox.data import LISTS, World
@@ -18,7 +19,7 @@ from sandbox.wire import Server
 class Sandbox:
     """An organization's API on loopback; a context manager that serves on threads meanwhile.
 
-    `switches` are those of `Switches`, by name.
+    The data is of the year up to `today`. `switches` are those of `Switches`, by name.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Sandbox:
         tags: int = 40,
         brands: int = 3,
         seed: int = 7,
+        today: date | None = None,
         latency: float = 0.0,
         limit: int | None = 1000,
         window: str = "sliding",
@@ -40,7 +42,7 @@ class Sandbox:
         **switches: Any,
     ) -> None:
         self.switches = Switches(**switches)
-        self.world = World(seed)
+        self.world = World(seed, today)
         self.world.fill(
             customers=customers,
             conversations=conversations,

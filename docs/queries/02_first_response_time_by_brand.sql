@@ -1,7 +1,8 @@
--- How long do customers of each brand wait for the first answer?
--- Half of them wait no longer than the median, nine in ten no longer than p90; in minutes.
+-- How many minutes do customers of each brand wait for the first answer?
+-- Half of them wait no longer than the median, nine in ten no longer than p90.
+-- chart: bars median_minutes p90_minutes
 SELECT
-    coalesce(brands.name, '(no brand)') AS brand,
+    coalesce(brands.name, answered.brandId, '(no brand)') AS brand,
     count(*) AS conversations,
     count(answered.minutes) AS answered,
     CAST(percentile_cont(0.5) WITHIN GROUP (ORDER BY answered.minutes) AS numeric(18, 1))

@@ -1,10 +1,17 @@
--- How many customers are in each loyalty tier, and what are they worth on average?
--- custom_loyaltyTierStr and custom_lifetimeValueNum are examples: put your own custom attributes.
+-- Which kinds of customers are there, and which of them write?
+-- The kinds are the values of custom_loyaltyTierStr.
+-- attribute: customers.custom_loyaltyTierStr
+-- chart: bars customers conversations
 SELECT
-    coalesce(custom_loyaltyTierStr, '(none)') AS loyalty_tier,
+    coalesce(custom_loyaltyTierStr, '(none)') AS kind,
     count(*) AS customers,
-    CAST(avg(custom_lifetimeValueNum) AS numeric(18, 2)) AS average_lifetime_value,
-    CAST(sum(custom_lifetimeValueNum) AS numeric(18, 2)) AS lifetime_value
+    count(writers.conversations) AS writers,
+    coalesce(sum(writers.conversations), 0) AS conversations
 FROM customers
+LEFT JOIN (
+    SELECT customerId, count(*) AS conversations
+    FROM conversations
+    GROUP BY 1
+) AS writers ON writers.customerId = customers.id
 GROUP BY 1
 ORDER BY 2 DESC, 1;

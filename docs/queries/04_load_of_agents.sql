@@ -1,4 +1,5 @@
 -- How many conversations does each agent have on the desk now, and how many were finished?
+-- chart: bars open_conversations snoozed_conversations done_conversations
 SELECT
     coalesce(users.displayName, users.name, users.email) AS agent,
     count(*) FILTER (WHERE conversations.status = 'open') AS open_conversations,

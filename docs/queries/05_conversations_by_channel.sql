@@ -1,5 +1,6 @@
 -- Through which channels do conversations run, and who begins them?
 -- A conversation on two channels counts once for each. Up to 20 channels of one are looked at.
+-- chart: bars conversations
 SELECT
     channel,
     count(*) AS conversations,

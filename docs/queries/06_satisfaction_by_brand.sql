@@ -1,6 +1,8 @@
 -- How satisfied are the customers of each brand, and how many of them say so?
+-- The average is of what was answered, on the scale of your surveys.
+-- chart: bars average_score
 SELECT
-    coalesce(brands.name, '(no brand)') AS brand,
+    coalesce(brands.name, conversations.brandId, '(no brand)') AS brand,
     count(*) AS finished_conversations,
     count(conversations.satisfaction) AS rated,
     CAST(100.0 * count(conversations.satisfaction) / count(*) AS numeric(18, 1)) AS rated_percent,

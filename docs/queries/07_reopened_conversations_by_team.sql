@@ -1,6 +1,7 @@
 -- Which teams' conversations come back after they were done?
+-- chart: bars reopened_percent
 SELECT
-    coalesce(teams.name, '(no team)') AS team,
+    coalesce(teams.name, conversations.assignedTeams ->> 0, '(no team)') AS team,
     count(*) AS conversations,
     count(*) FILTER (WHERE conversations.reopenFromDoneCount > 0) AS reopened,
     CAST(

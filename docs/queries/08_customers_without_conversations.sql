@@ -1,9 +1,9 @@
 -- Which customers never had a conversation, newest first?
 SELECT
-    customers.id,
     coalesce(customers.name, customers.displayName) AS customer,
     customers.createdAt,
-    customers.lastSeenAt
+    customers.lastSeenAt,
+    customers.id
 FROM customers
 WHERE NOT EXISTS (
     SELECT 1

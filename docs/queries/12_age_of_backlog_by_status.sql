@@ -1,4 +1,5 @@
 -- How old are the conversations that are not done, in days at the time of the sync?
+-- chart: bars conversations older_than_a_week
 SELECT
     status,
     count(*) AS conversations,

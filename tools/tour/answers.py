@@ -1,45 +1,70 @@
-"""A few of the documented questions, asked of the database."""
+"""The documented questions, asked of the database."""
 
+import json
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from tools.tour.account import PROJECT
+from tools.tour.database import column_types, quoted
 
 QUERIES = PROJECT / "docs" / "queries"
+
+# The kinds of charts, in the order of the page.
+CHARTS = ("number", "line", "histogram", "heatmap", "bars", "table")
+
+# Tables that only lend names to the others: without them there is less to read, but nothing false.
+_LENDERS = ("brands", "tags", "teams", "users")
+_SCHEMAS = PROJECT / "source_kustomer" / "schemas"
 
 # Line breaks would tear a table, and marks of direction turn it round.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 _MISSING = re.compile(r'column "([^"]+)"[^"]*not found|Table with name (\S+) does not exist')
+_USED = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)", re.IGNORECASE)
+_HEAD = re.compile(r"(?:--[^\n]*\n+)*")
+_SETTING = re.compile(r"^(chart|attribute): *(.*)")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A file of SQL, and the columns of its answer that are drawn, one after another as a bar.
+    """A file of SQL: what it asks, what to note, and the columns of its answer that are drawn.
 
-    `only` is a column that is not shown, and the value that the shown rows have in it.
+    `attribute` is the table and the column that stand for an attribute of the account's own.
     """
 
     file: str
-    bars: tuple[str, ...]
-    only: tuple[str, str] | None = None
+    title: str
+    note: str
+    sql: str
+    chart: str = "table"
+    bars: tuple[str, ...] = ()
+    attribute: tuple[str, str] | None = None
 
 
-QUESTIONS = (
-    Question(
-        "01_open_conversations_by_team_and_tag.sql", ("open_conversations",), only=("tag", "(all)")
-    ),
-    Question("02_first_response_time_by_brand.sql", ("median_minutes",)),
-    Question("03_customers_by_loyalty_tier.sql", ("customers",)),
-    Question(
-        "04_load_of_agents.sql",
-        ("open_conversations", "snoozed_conversations", "done_conversations"),
-    ),
-)
+def questions(folder: Path = QUERIES) -> list[Question]:
+    """Return the questions of a folder, in the order of the page."""
+    found = [_parse(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.sql"))]
+    return sorted(found, key=lambda each: f"{(*CHARTS, each.chart).index(each.chart)} {each.file}")
+
+
+def _parse(file: str, text: str) -> Question:
+    head = _HEAD.match(text)
+    end = head.end() if head else 0
+    lines = [line.removeprefix("--").strip() for line in text[:end].splitlines() if line]
+    settings = {s[1]: s[2].split() for line in lines if (s := _SETTING.match(line))}
+    title, *note = [line for line in lines if not _SETTING.match(line)] or [file]
+    chart, *bars = settings.get("chart") or ["table"]
+    table, _, column = "".join(settings.get("attribute", ())).partition(".")
+    attribute = (table, column) if column else None
+    return Question(file, title, " ".join(note), text[end:].strip(), chart, (*bars,), attribute)
 
 
 @dataclass(frozen=True)
@@ -47,27 +72,16 @@ class Answer:
     """What the database says, or why it cannot."""
 
     question: Question
+    note: str
     sql: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
-    # How many more the query has.
-    others: int = 0
     unanswered: str = ""
 
     @property
     def title(self) -> str:
         """The question in words."""
-        return self._comments[0]
-
-    @property
-    def note(self) -> str:
-        """What to know about the answer."""
-        return " ".join(self._comments[1:])
-
-    @property
-    def _comments(self) -> list[str]:
-        lines = self.sql.splitlines()
-        return [line.removeprefix("-- ") for line in lines if line.startswith("-- ")]
+        return self.question.title
 
     @property
     def longest(self) -> float:
@@ -75,18 +89,19 @@ class Answer:
         return max((sum(self.bars(row)) for row in self.rows), default=0)
 
     def hidden(self, shown: int) -> int:
-        """Return how many rows the query has beside the first ones that are shown."""
-        return max(0, len(self.rows) - shown) + self.others
+        """Return how many rows there are beside the first ones that are shown."""
+        return max(0, len(self.rows) - shown)
 
     def bars(self, row: tuple[Any, ...]) -> list[float]:
         """Return the lengths of a row's bars."""
-        return [float(row[self.columns.index(name)] or 0) for name in self.question.bars]
+        drawn = [float(row[self.columns.index(name)] or 0) for name in self.question.bars]
+        return [length if math.isfinite(length) else 0 for length in drawn]
 
     def heading(self, column: str) -> str:
-        """Return a column's name in words, those drawn side by side without what they share."""
-        words = column.split("_")
-        if len(self.question.bars) > 1 and column in self.question.bars:
-            return words[0]
+        """Return a column's name in words, without the last one that all drawn ones share."""
+        words, drawn = column.split("_"), self.question.bars
+        if column in drawn and len(drawn) > 1 and len({n.split("_")[-1] for n in drawn}) == 1:
+            words = words[:-1] or words
         return " ".join(words)
 
     @property
@@ -98,40 +113,83 @@ class Answer:
             if all(isinstance(row[place], (int, float, Decimal, type(None))) for row in self.rows)
         ]
 
-    @property
-    def texts(self) -> list[int]:
-        """The places of the others."""
-        numbers = self.numbers
-        return [place for place in range(len(self.columns)) if place not in numbers]
-
 
 def cell(value: object) -> str:
     """Write a value of an answer as a person reads it."""
-    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+    if isinstance(value, (float, Decimal)):
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
     return "" if value is None else _UNPRINTABLE.sub(" ", str(value))
 
 
 def ask(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer:
     """Ask one question; an account may lack a column or a table that it is about."""
-    sql = (QUERIES / question.file).read_text("utf-8")
+    note, sql = question.note, question.sql
     try:
+        missing = _lend(connection, sql)
+        if missing:
+            note = f"{note} The key may not read {', '.join(missing)}: ids stand for names.".strip()
+        if question.attribute:
+            table, named = question.attribute
+            own = _own_attribute(connection, table, named)
+            if own is None:
+                needs = f"This needs a text attribute of {table} with 2 to 12 values: "
+                needs += f"name one in the query in place of {named}."
+                return Answer(question, note, sql, unanswered=needs)
+            note = note.replace(named, own)
+            sql = sql if own == named else sql.replace(named, quoted(own))
         result = connection.execute(sql)
         columns = tuple(name for name, *_ in result.description or ())
-        rows = tuple(result.fetchall())
-    except (duckdb.BinderException, duckdb.CatalogException) as e:
-        return Answer(question, sql, unanswered=_reason(str(e)))
+        answer = Answer(question, note, sql, columns, tuple(result.fetchall()))
     except duckdb.Error as e:
-        return Answer(question, sql, unanswered=str(e).splitlines()[0])
-    shown = rows
-    if question.only and question.only[0] in columns:
-        place = columns.index(question.only[0])
-        shown = tuple(
-            (*row[:place], *row[place + 1 :]) for row in rows if row[place] == question.only[1]
-        )
-        columns = (*columns[:place], *columns[place + 1 :])
-    unanswered = "" if shown else "There is nothing to count."
-    return Answer(question, sql, columns, shown, len(rows) - len(shown), unanswered)
+        return Answer(question, note, sql, unanswered=_reason(str(e)))
+    return replace(answer, unanswered=_flaw(answer, missing))
+
+
+def _lend(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
+    """Make an empty table for each one that is missing and only lends names; return which."""
+    there = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    )
+    names = {name for (name,) in there.fetchall()}
+    used = {name.lower() for name in _USED.findall(sql)}
+    missing = [name for name in _LENDERS if name in used - names]
+    for name in missing:
+        properties = json.loads((_SCHEMAS / f"{name}.json").read_bytes())["properties"]
+        columns = ", ".join(f"{quoted(c)} {kind}" for c, kind in column_types(properties).items())
+        connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} ({columns})")
+    return missing
+
+
+def _own_attribute(connection: duckdb.DuckDBPyConnection, table: str, named: str) -> str | None:
+    """Return a text attribute with 2 to 12 values: the named one, or the one that most have."""
+    found = connection.execute(
+        "SELECT column_name FROM "  # noqa: S608
+        f"(SUMMARIZE SELECT COLUMNS('^id$|^custom_') FROM {quoted(table)}) "
+        "WHERE column_name <> 'id' AND column_type = 'VARCHAR' AND approx_unique BETWEEN 2 AND 12 "
+        "ORDER BY null_percentage, column_name"
+    )
+    names = [name for (name,) in found.fetchall()]
+    return named if named in names else next(iter(names), None)
+
+
+def _flaw(answer: Answer, missing: Iterable[str]) -> str:
+    """Say why an answer cannot be shown as its question wants it."""
+    if not answer.rows:
+        return "".join(map(_no_table, missing)) or "There is nothing to count."
+    chart, numbers = answer.question.chart, {answer.columns[place] for place in answer.numbers}
+    if chart not in CHARTS:
+        return f"There is no chart {chart}: {', '.join(CHARTS)} are known."
+    if undrawable := [name for name in answer.question.bars if name not in numbers]:
+        return f"There are no numbers {', '.join(undrawable)} in the answer to draw."
+    return ""
+
+
+def _no_table(name: str) -> str:
+    return f"There is no table {name}: this key may not read it."
 
 
 def _reason(error: str) -> str:
@@ -139,5 +197,5 @@ def _reason(error: str) -> str:
         return error.splitlines()[0]
     column, table = missing.groups()
     if table:
-        return f"There is no table {table}: this key may not read it."
+        return _no_table(table)
     return f"There is no column {column} here: put one of your own into the query."

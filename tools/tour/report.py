@@ -1,61 +1,27 @@
-"""The page to look at: what arrived, how it joins, and the answers, in one file."""
+"""The page to look at and to send: the facts, the answers as charts, and what they come from."""
 
+import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tools.tour.account import Account
 from tools.tour.answers import Answer, cell
+from tools.tour.charts import draw
 from tools.tour.connector import Stream
 from tools.tour.database import Table
 
-ROWS = 8
-
-# Where each table stands in the picture: its column and row.
-_PLACES: Mapping[str, tuple[int, int]] = {
-    "customers": (0, 0),
-    "conversations": (0, 1),
-    "teams": (0, 2),
-    "tags": (1, 0),
-    "brands": (1, 1),
-    "users": (1, 2),
-}
-_WIDTH, _HEIGHT = 132, 54
-_ACROSS, _DOWN = 204, 118
+# What is shown of a table without a chart, and of any in a fold; longer ones get a file.
+_ROWS = 8
+_FOLDED = 1000
 
 _JOIN = re.compile(r"\b[Jj]oins ([a-z]+)\.id\b")
-
-
-@dataclass(frozen=True)
-class Node:
-    """A table in the picture; `x` and `y` are its middle."""
-
-    name: str
-    records: int
-    x: int
-    y: int
-    width: int = _WIDTH
-    height: int = _HEIGHT
-
-
-@dataclass(frozen=True)
-class Join:
-    """Columns by which a table joins another, and the line that shows it."""
-
-    table: str
-    target: str
-    columns: tuple[str, ...]
-    path: str
-
-    @property
-    def by_people(self) -> bool:
-        """Whether it says no more than who made or changed a record."""
-        return all(column.endswith("ById") for column in self.columns)
+_MINUTES = "_minutes"
 
 
 def write_report(
@@ -81,61 +47,63 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cell"] = cell
-    nodes = {
-        table.name: Node(table.name, table.records, *_middle(*_PLACES[table.name]))
-        for table in tables
-        if table.name in _PLACES
-    }
+    environment.filters |= {"cell": cell, "draw": draw, "fact": _fact, "fact_name": _fact_name}
+    answered = [answer for answer in answers if not answer.unanswered]
+    for answer in answered:
+        if len(answer.rows) > _FOLDED:
+            _write_csv(path.with_name(_csv_name(answer)), answer)
     page = environment.get_template("report.html").render(
         account=account,
         now=datetime.now(timezone.utc),
-        tables=tables,
-        records=sum(table.records for table in tables),
-        custom=[
-            column
-            for stream in streams
-            for column in stream["json_schema"]["properties"]
-            if column.startswith("custom_")
-        ],
-        nodes=list(nodes.values()),
-        joins=list(_joins(streams, nodes)),
-        answers=answers,
+        tables={table.name: table for table in tables},
+        joins=_joins(streams),
+        facts=[answer for answer in answered if answer.question.chart == "number"],
+        answers=[answer for answer in answered if answer.question.chart != "number"],
+        unanswered=[answer for answer in answers if answer.unanswered],
         failures=failures,
         refusals=refusals,
         warnings=warnings,
-        rows=ROWS,
+        shown=_ROWS,
+        folded=_FOLDED,
+        csv_name=_csv_name,
     )
     path.write_text(page, "utf-8")
 
 
-def _middle(column: int, row: int) -> tuple[int, int]:
-    return 8 + _WIDTH // 2 + column * _ACROSS, 8 + _HEIGHT // 2 + row * _DOWN
+def _fact(value: object, column: str) -> str:
+    """Write a number of a fact with its unit."""
+    if value is None:
+        return "–"
+    if not column.endswith(_MINUTES) or not isinstance(value, (int, float, Decimal)):
+        return cell(value)
+    for minutes, unit in ((1440, "days"), (60, "h")):
+        if value >= 2 * minutes:
+            return f"{float(value) / minutes:.1f} {unit}"
+    return f"{value:.0f} min"
 
 
-def _joins(streams: Iterable[Stream], nodes: Mapping[str, Node]) -> Iterable[Join]:
-    """Yield the joins that discover's descriptions tell of, the faint ones first."""
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+def _fact_name(column: str) -> str:
+    return column.removesuffix(_MINUTES).replace("_", " ")
+
+
+def _csv_name(answer: Answer) -> str:
+    return f"{Path(answer.question.file).stem}.csv"
+
+
+def _write_csv(path: Path, answer: Answer) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(answer.columns)
+        rows.writerows([map(cell, row) for row in answer.rows])
+
+
+def _joins(streams: Iterable[Stream]) -> list[tuple[str, str]]:
+    """Return columns with the table that they join, as discover's descriptions tell."""
+    names = {stream["name"] for stream in streams}
+    found: dict[str, list[str]] = defaultdict(list)
     for stream in streams:
         for column, schema in stream["json_schema"]["properties"].items():
             target = _JOIN.search(schema.get("description", ""))
-            if target and target[1] != stream["name"] and {target[1], stream["name"]} <= {*nodes}:
-                found[stream["name"], target[1]].append(column)
-    joins = [
-        Join(table, target, tuple(columns), _line(nodes[table], nodes[target]))
-        for (table, target), columns in found.items()
-    ]
-    return sorted(joins, key=lambda join: not join.by_people)
-
-
-def _line(begin: Node, end: Node) -> str:
-    """Draw a line to the border of the second table, around one that stands between them."""
-    if begin.x == end.x and abs(begin.y - end.y) > _DOWN:
-        right = begin.x + _WIDTH // 2
-        return f"M{right} {begin.y} C{right + 26} {begin.y} {right + 26} {end.y} {right} {end.y}"
-    across, down = begin.x - end.x, begin.y - end.y
-    # As far from the middle as the nearer of the two borders.
-    reach = min(
-        end.width / 2 / abs(across) if across else 1, end.height / 2 / abs(down) if down else 1
-    )
-    return f"M{begin.x} {begin.y} L{end.x + across * reach:.1f} {end.y + down * reach:.1f}"
+            if target and target[1] in names:
+                found[target[1]].append(f"{stream['name']}.{column}")
+    return [(column, target) for target, columns in found.items() for column in columns]

@@ -1,0 +1,14 @@
+-- How many conversations are new in the last 7 days, and how many were in the 7 days before?
+-- chart: number
+SELECT
+    count(*) FILTER (WHERE createdAt >= read_at - INTERVAL '7 days')
+        AS new_conversations_in_7_days,
+    count(*) FILTER (
+        WHERE createdAt >= read_at - INTERVAL '14 days' AND createdAt < read_at - INTERVAL '7 days'
+    ) AS in_the_7_days_before
+FROM conversations
+CROSS JOIN (
+    SELECT max(_airbyte_extracted_at) AS read_at
+    FROM conversations
+) AS sync
+WHERE NOT coalesce(deleted, false);
