@@ -20,7 +20,7 @@ import duckdb
 from rich.console import Console
 
 from tools.tour.account import PROJECT, Account, open_account
-from tools.tour.answers import QUESTIONS, ask
+from tools.tour.answers import ask, questions
 from tools.tour.connector import Connector, Stream, TourError, merge
 from tools.tour.database import Database
 from tools.tour.reading import Progress, Reading
@@ -114,7 +114,7 @@ class Tour:
         with closing(self._opened(streams)) as database:
             database.replace_tables(self._arrived, found.closed)
             tables = database.tables()
-            answers = [ask(database.connection, question) for question in QUESTIONS]
+            answers = [ask(database.connection, question) for question in questions()]
         page = self._page.with_suffix(".part")
         write_report(
             *(page, self._account, streams, tables, answers),

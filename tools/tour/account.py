@@ -60,7 +60,7 @@ def open_account(path: Path) -> Iterator[Account]:
     try:
         account = Account(path, read_config(path, os.environ), os.environ)
     except NoConfigError:
-        with Sandbox() as sandbox, tempfile.TemporaryDirectory() as folder:
+        with Sandbox(conversations=1500) as sandbox, tempfile.TemporaryDirectory() as folder:
             config = Path(folder, "config.json")
             config.write_text(json.dumps({"org_name": "acme", "api_key": sandbox.key}))
             environment = {**os.environ, API_URL_VARIABLE: sandbox.url}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 # What the connector logs before it waits.
-_WAIT = re.compile(r"\bagain in [\d.]+ s\b|^Waiting \d")
+_WAIT = re.compile(r"\bagain in [1-9][\d.]* s\b|^Waiting \d")
 
 # Seconds that a process has to end by itself.
 _GRACE = 3.0

@@ -2,9 +2,10 @@
 
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
@@ -95,10 +96,12 @@ class Screen:
         self.say(f"\n{answer.title}", "bold")
         if answer.unanswered:
             self.say(answer.unanswered, "yellow")
-        elif self._is_roomy:
+        elif answer.question.chart == "heatmap":
+            self.say("The page has a picture of it.", "dim")
+        elif self._is_roomy and len(answer.rows) > 1:
             self._console.print(self._answer(answer))
         else:
-            for row in answer.rows[:_ROWS]:
+            for row in _shown(answer):
                 pairs = zip(map(answer.heading, answer.columns), map(cell, row), strict=True)
                 self.say(", ".join(f"{heading}: {value}" for heading, value in pairs))
         hidden = answer.hidden(_ROWS)
@@ -106,7 +109,7 @@ class Screen:
         self.say(f"docs/queries/{answer.question.file}{more}", "dim")
 
     def _answer(self, answer: Answer) -> Table:
-        table, rows = _table(), answer.rows[:_ROWS]
+        table, rows = _table(), _shown(answer)
         for number, name in enumerate(answer.columns):
             header = Text(answer.heading(name).replace(" ", "\n"))
             if number in answer.numbers:
@@ -152,6 +155,11 @@ def relative(path: Path) -> str:
     # Not resolved: the environment's programs are often links.
     path = path.absolute()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _shown(answer: Answer) -> Sequence[tuple[Any, ...]]:
+    """Return the rows that a terminal has room for: of a time series, the last ones."""
+    return answer.rows[-_ROWS:] if answer.question.chart == "line" else answer.rows[:_ROWS]
 
 
 def _table() -> Table:
