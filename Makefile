@@ -9,7 +9,7 @@ TOOLS := .tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help python try sql contract test lint format bench docs requirements dist clean
+.PHONY: help python try sql contract test lint format bench docs pictures requirements dist clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench: $(VENV)/done ## Measure speed against the plain way and a raw loop
 
 docs: $(VENV)/done ## Write the generated tables of the documentation
 	$(BIN)/python -m docs.tables
+
+pictures: $(VENV)/try ## Draw the page for the README, with a Chromium
+	$(BIN)/python -m docs.pictures
 
 requirements: $(TOOLS)/done ## Write what `make try` installs, after a change of the lock
 	$(TOOLS)/bin/poetry export --with try --output tools/requirements.txt

@@ -219,11 +219,12 @@ def dbt_sources() -> str:
 
 
 def _questions() -> str:
-    queries = [path.read_text("utf-8") for path in sorted(QUERIES.glob("*.sql"))]
-    return "\n\n".join(
-        _folded(_text(sql.splitlines()[0].removeprefix("-- ")), f"```sql\n{sql}```")
-        for sql in queries
-    )
+    lines = []
+    for path in sorted(QUERIES.glob("*.sql")):
+        question = path.read_text("utf-8").splitlines()[0].removeprefix("-- ")
+        # No link: the page is also read where the repository is not.
+        lines.append(f"1. {_text(question)} `{path.name}`")
+    return "\n".join(lines)
 
 
 def _by_plan(first: str, cell: Callable[[int], str]) -> list[str]:
