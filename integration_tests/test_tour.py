@@ -262,7 +262,7 @@ def test_a_second_tour_ends_and_what_was_read_waits_for_a_database_that_is_open(
             shell.stdout.readline()
             waits.set()
             assert first.finish() == 1
-            assert "is open in another program: close it there." in " ".join(first.lines)
+            assert "Conflicting lock is held in" in " ".join(first.text.split())
             shell.stdin.close()
         read = len(sandbox.of("customers"))
         tour.run()

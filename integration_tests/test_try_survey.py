@@ -52,12 +52,6 @@ def test_a_list_that_counts_no_pages_is_not_known_before_it_is_read() -> None:
     assert found.pages["customers"] == 3
 
 
-def test_what_is_left_is_less_by_what_is_stored() -> None:
-    found = Survey({"customers": 10, "teams": 1, "tags": None}, frozenset(), None)
-    left = found.without({"customers": 730, "tags": 100}, frozenset({"teams"}))
-    assert left.pages == {"customers": 3, "tags": None}
-
-
 @pytest.mark.parametrize("status", [401, 403])
 def test_lists_that_the_key_may_not_read_are_closed(status: int) -> None:
     with Sandbox(customers=3, conversations=3) as sandbox:

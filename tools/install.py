@@ -82,7 +82,7 @@ def explanation(output: str) -> str:
     if not _UNREACHABLE.search(output):
         return output
     return (
-        "The package index cannot be reached. It is needed once, to install: check the network, "
+        "The package index, needed once to install, cannot be reached: check the network, "
         "HTTPS_PROXY and `pip config list`, then run make again."
     )
 

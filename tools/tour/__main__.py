@@ -111,7 +111,7 @@ class Tour:
                 say(f"{relative(self._kept)} and its page are as the last whole read left them.")
                 return 1
 
-        with closing(self._opened(streams)) as database:
+        with closing(Database(self._kept, streams)) as database:
             database.replace_tables(self._arrived, found.closed)
             tables = database.tables()
             answers = [ask(database.connection, question) for question in questions()]
@@ -146,10 +146,7 @@ class Tour:
             self._connector.check()
             self._screen.say("Counting the pages of each list, for half a minute at most.", "dim")
             found = survey(self._account)
-        warnings = merge(self._connector.warnings)
-        if progress:
-            found = found.without(progress.stored, progress.complete)
-        self._screen.survey(self._account, found, warnings, is_rest=progress is not None)
+        self._screen.survey(self._account, found, merge(self._connector.warnings))
         if progress or not discovered:
             return found, progress.streams if progress else []
         streams = [stream for stream in discovered.result() if stream["name"] not in found.closed]
@@ -168,21 +165,10 @@ class Tour:
         self._screen.command(self._account, "read", "--catalog", self._catalog)
         with closing(Database(self._arrived, progress.streams)) as database:
             database.prepare()
-            with self._screen.reading(found) as bars:
+            with self._screen.reading(found, progress.stored) as bars:
                 reading = Reading(database, progress, self._unfinished, bars)
                 reading.run(self._connector, self._catalog)
         return reading.failures
-
-    def _opened(self, streams: list[Stream]) -> Database:
-        try:
-            return Database(self._kept, streams)
-        except duckdb.IOException as e:
-            if "lock" not in str(e):
-                raise
-        raise TourError(
-            f"{relative(self._kept)} is open in another program: close it there. All is read, and "
-            "the next `make try` puts it in."
-        )
 
 
 if __name__ == "__main__":

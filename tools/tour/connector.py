@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,6 @@ from typing import Any
 
 # What the connector logs before it waits.
 _WAIT = re.compile(r"\bagain in [1-9][\d.]* s\b|^Waiting \d")
-
-# Seconds that a process has to end by itself.
-_GRACE = 3.0
 
 Message = dict[str, Any]
 Stream = dict[str, Any]
@@ -41,10 +37,6 @@ class Connector:
         self.stopped = True
         if self._process:
             self._process.terminate()
-            # A request that hangs is not waited for.
-            killer = threading.Timer(_GRACE, self._process.kill)
-            killer.daemon = True
-            killer.start()
 
     def check(self) -> None:
         """Raise `TourError` if the key does not work."""
@@ -86,8 +78,9 @@ class Connector:
                     if self.stopped:
                         continue
                     message: Message = json.loads(line)
-                    self._note(message)
-                    if message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
+                    if message["type"] == "LOG":
+                        self._note(message["log"]["level"], message["log"]["message"])
+                    elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
                         error = message["trace"]["error"]["message"]
                     yield message
             except BaseException:
@@ -100,13 +93,11 @@ class Connector:
             ended = f"source-kustomer {command} ended with {process.returncode}."
             raise TourError(error or f"{written}\n{ended}".strip())
 
-    def _note(self, message: Message) -> None:
-        if message["type"] == "LOG":
-            said = message["log"]["message"]
-            if _WAIT.search(said):
-                self.show_wait(said)
-            elif message["log"]["level"] == "WARN" and said not in self.warnings:
-                self.warnings.append(said)
+    def _note(self, level: str, said: str) -> None:
+        if _WAIT.search(said):
+            self.show_wait(said)
+        elif level == "WARN" and said not in self.warnings:
+            self.warnings.append(said)
 
 
 def merge(sentences: Iterable[str]) -> list[str]:

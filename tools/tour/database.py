@@ -77,8 +77,8 @@ class Database:
         self.connection.begin()
         for table in map(quoted, self._columns):
             self.connection.execute(f"CREATE OR REPLACE TABLE {table} AS FROM arrived.{table}")
-        for table in map(quoted, closed):
-            self.connection.execute(f"DROP TABLE IF EXISTS {table}")
+        for name in {*closed} - {*self._columns}:
+            self.connection.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
         self.connection.commit()
 
     def tables(self) -> list[Table]:

@@ -3,8 +3,7 @@
 import json
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -86,10 +85,13 @@ class Reading:
         ]
         state.write_text(json.dumps([{"type": "STREAM", "stream": stream} for stream in states]))
         self._progress.save(self._folder)
-        with _stopped_by_ctrl_c(connector):
+        before = signal.signal(signal.SIGINT, lambda *_: connector.stop())
+        try:
             for message in connector.read(catalog, state):
                 self._take(message)
             self._store()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _take(self, message: Message) -> None:
         if message["type"] == "RECORD":
@@ -126,12 +128,3 @@ class Reading:
 
 def _is_complete(state: Mapping[str, Any]) -> bool:
     return bool(state.get("__ab_full_refresh_sync_complete"))
-
-
-@contextmanager
-def _stopped_by_ctrl_c(connector: Connector) -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, lambda *_: connector.stop())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

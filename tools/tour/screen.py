@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -51,16 +51,12 @@ class Screen:
         line = shlex.join(relative(word) if isinstance(word, Path) else word for word in words)
         self._console.print(Text(f"\n{line}", style="bold cyan"), soft_wrap=True)
 
-    def survey(
-        self, account: Account, found: Survey, warnings: Iterable[str], *, is_rest: bool
-    ) -> None:
+    def survey(self, account: Account, found: Survey, warnings: Iterable[str]) -> None:
         """Say what the key may read, and how long that takes."""
-        if not is_rest:
-            self.say(f"The key may read {', '.join(found.pages)}.", "green")
+        self.say(f"The key may read {', '.join(found.pages)}.", "green")
         for warning in warnings:
             self.say(warning, "yellow")
-        what = "What is left" if is_rest else "All of it"
-        takes = f"{what} takes about {found.requests:,} requests"
+        takes = f"All of it takes about {found.requests:,} requests"
         if found.limit:
             share = account.config.share
             takes += f": {_duration(found.requests / (found.limit * share / 100))} at {share} %"
@@ -74,9 +70,9 @@ class Screen:
         counts = {s["name"]: len(s["json_schema"]["properties"]) for s in streams}
         self.say(", ".join(f"{name} ({columns} columns)" for name, columns in counts.items()))
 
-    def reading(self, found: Survey) -> "Bars":
+    def reading(self, found: Survey, stored: Mapping[str, int]) -> "Bars":
         """Show on a terminal how many records of each stream have arrived."""
-        return Bars(self._console, found, is_roomy=self._is_roomy)
+        return Bars(self._console, found, stored)
 
     def tables(self, tables: Iterable[Filled]) -> None:
         """Show what arrived."""
@@ -128,22 +124,23 @@ class Screen:
 class Bars(Progress):
     """A bar for each stream from the start, so that a person sees what is waited for."""
 
-    def __init__(self, console: Console, found: Survey, *, is_roomy: bool) -> None:
+    def __init__(self, console: Console, found: Survey, stored: Mapping[str, int]) -> None:
         columns: list[ProgressColumn] = [
             TextColumn("{task.description:<13}"),
             TextColumn("{task.completed:>11,.0f}"),
         ]
-        if is_roomy:
+        if console.width >= _ROOMY:
             columns.insert(1, BarColumn(28))
             columns += [TextColumn("records"), TimeRemainingColumn(elapsed_when_finished=True)]
         shown = console.is_terminal
         super().__init__(*columns, console=console, transient=True, disable=not shown)
         self._streams = {
-            name: self.add_task(name, total=found.records(name)) for name in found.pages
+            name: self.add_task(name, total=found.records(name), completed=stored.get(name, 0))
+            for name in found.pages
         }
 
     def show(self, stream: str, records: int, *, is_all: bool) -> None:
-        """Show that records have arrived; a stream that was complete before has no bar."""
+        """Show that records have arrived."""
         if (task := self._streams.get(stream)) is not None:
             self.advance(task, records)
             if is_all:

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tools.tour.account import Account
@@ -54,19 +54,6 @@ class Survey:
         pages = self.pages.get(name)
         return pages * PAGE_SIZES[name] if pages else None
 
-    def without(self, stored: Mapping[str, int], complete: frozenset[str]) -> "Survey":
-        """Return what is left where some records are stored, and some lists are complete."""
-        left = {
-            name: pages and max(1, pages - stored.get(name, 0) // PAGE_SIZES[name])
-            for name, pages in self.pages.items()
-            if name not in complete
-        }
-        return replace(self, pages=left)
-
-
-class _ClosedError(Exception):
-    """The key may not read this list."""
-
 
 class _Counter:
     """Asks for single records of the lists, by their place in them."""
@@ -103,7 +90,7 @@ class _Counter:
         if place > 1 and response.status in _PAST_END:
             return None, None
         if response.status in _CLOSED:
-            raise _ClosedError
+            raise PermissionError
         document = json.loads(response.content)
         total = (document.get("meta") or {}).get("total")
         ids = [str(resource["id"]) for resource in document["data"]]
@@ -122,7 +109,7 @@ def survey(account: Account) -> Survey:
     def count(name: str) -> None:
         try:
             pages[name] = counter.pages(name, PAGE_SIZES[name])
-        except _ClosedError:
+        except PermissionError:
             closed.add(name)
         except Exception:  # noqa: BLE001, S110
             # Whatever else goes wrong here, the read says better.
