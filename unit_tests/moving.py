@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from source_kustomer.errors import Cause, Evidence, Fault, Verdict, cause_of
+from source_kustomer.errors import Cause, Evidence, Fault, cause_of
 from source_kustomer.paging.position import Position, State
 from source_kustomer.paging.reader import Reader
 

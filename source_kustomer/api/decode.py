@@ -20,11 +20,17 @@ _ESCAPES = re.compile(
     r"|\\u0000|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\x00"
 )
 
+# What 64 bits hold.
+_INTEGERS = range(-(2**63), 2**63)
+
 logger = logging.getLogger("airbyte.source_kustomer")
 
 
 def decode(body: bytes) -> Any:
-    """Parse JSON, without U+0000 in its text; raises `ValueError`."""
+    """Parse JSON; raises `ValueError`.
+
+    Text is without U+0000, and a number that neither 64 bits nor a float hold is returned as text.
+    """
     if b"\\u0000" not in body and _LONG_NUMBER not in body.translate(_DIGITS):
         try:
             return orjson.loads(body)
@@ -37,7 +43,11 @@ def decode(body: bytes) -> Any:
         logger.warning("A response is not UTF-8: what cannot be read is replaced by U+FFFD.")
     try:
         return json.loads(
-            _ESCAPES.sub(_replaced, text), strict=False, parse_float=_float, parse_constant=str
+            _ESCAPES.sub(_replaced, text),
+            strict=False,
+            parse_int=_int,
+            parse_float=_float,
+            parse_constant=str,
         )
     except RecursionError as e:
         raise ValueError("nested too deeply") from e
@@ -46,6 +56,11 @@ def decode(body: bytes) -> Any:
 def _replaced(found: re.Match[str]) -> str:
     is_nul = found[0] in {"\\u0000", "\x00"}
     return found[1] or ("" if is_nul else "\N{REPLACEMENT CHARACTER}")
+
+
+def _int(number: str) -> int | str:
+    is_short = len(number) < len(_LONG_NUMBER)
+    return int(number) if is_short and int(number) in _INTEGERS else number
 
 
 def _float(number: str) -> float | str:

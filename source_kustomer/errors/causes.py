@@ -79,12 +79,17 @@ CAUSES: Final = (
         is_size=True,
     ),
     Cause(
-        "timeout", "504, or a connection on which no whole response came in time", _MANY,
-        _TRANSIENT,
+        "gateway_timeout", "504", _MANY, _TRANSIENT,
+        "Kustomer's server took too long for {what} on every attempt (status {status}): run the "
+        "sync again later, and look at Kustomer's status page if it lasts.{said}",
+        lambda e: e.status == 504,
+        is_size=True,
+    ),
+    Cause(
+        "timeout", "a connection on which no whole response came in time", _TWICE, _TRANSIENT,
         "No response for {what} came from {host} in time on any attempt: check the network where "
-        "the connector runs, and run the sync again later.{said}",
-        lambda e: e.status == 504
-        or e.raised(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError),
+        "the connector runs, and run the sync again later.",
+        lambda e: e.raised(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError),
         is_size=True,
     ),
     Cause(
@@ -228,7 +233,7 @@ CAUSES: Final = (
         "The environment variable {setting} {fault}: correct or unset it where the connector runs.",
     ),
     Cause(
-        "large_body", "a body that is too large to be held in memory", _TWICE, _TRANSIENT,
+        "large_body", "a body that is too large to be held in memory", _ONCE, _TRANSIENT,
         "A response for {what} has more than {megabytes} MB, which is no page of records: run the "
         "sync again later, and tell Kustomer's support if it lasts.",
     ),

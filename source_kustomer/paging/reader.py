@@ -27,11 +27,11 @@ _SUSPECTED_CAP = 10_000
 _PAGES_OF_LONGEST_LOOK = 10
 _FAR_LOOK = 0.6
 
-# Merges and deletions remove a few records a second, or a twentieth of a long list in a minute; a
-# list that loses more is being rebuilt. What they remove in some seconds may vanish in one.
-_FEW_A_SECOND = 3.0
-_PART_A_SECOND = 1 / 20 / 60
-_BURST_SECONDS = 3.0
+# Merges and deletions remove a few records a second, at times a few together, and less than a
+# twentieth of a long list in a minute; a list that loses more is being rebuilt.
+_FEW = 10
+_FEW_A_SECOND = 3
+_MOST_A_MINUTE = 1 / 20
 
 # Times that reading goes back without getting any further: the list moves faster than it is read.
 _MOST_STALLED = 50
@@ -69,6 +69,7 @@ class Reader:
         self._furthest = self._stalled = 0
         self._told_at = 0.0
         self._recent = RecentRecords()
+        self._cursors = set[int]()
 
     @property
     def query(self) -> str:
@@ -104,8 +105,8 @@ class Reader:
         if asked:
             self.position = at = replace(at, size=self._size(page, asked))
             page = self._in_order(page, asked)
-        elif page.next == self.query:
-            raise Fault("wrong_page", detail="a page links to itself")
+        elif page.next == self.query or hash(page.next) in self._cursors:
+            raise Fault("wrong_page", detail="a page links to one that was read before")
         fall = self._fall(page, now)
         is_reread = asked is not None and (asked.page - 1) * self._unit(asked) < self._furthest
         surprise = self._surprise_of(page, asked, fall, is_reread=is_reread)
@@ -189,9 +190,10 @@ class Reader:
         before = self.position.total
         if page.total is None or before is None or page.total >= before:
             return 0
-        fall, seconds = before - page.total, max(now - self._told_at, _BURST_SECONDS)
+        fall, seconds = before - page.total, now - self._told_at
+        is_far = fall > max(_FEW, _FEW_A_SECOND * seconds, _MOST_A_MINUTE * before)
         # Since a read that was resumed stopped, any number may have vanished.
-        if self.pages and fall > seconds * max(_FEW_A_SECOND, _PART_A_SECOND * before):
+        if is_far and self.pages:
             wait = _FAR_LOOK * self._look
             raise Fault("fallen_total", wait=wait, total=page.total, before=before)
         return fall
@@ -207,7 +209,7 @@ class Reader:
             return "fall", 0.0
         if page.next is None:
             return self._surprising_end(page, asked)
-        if not is_reread and self._recent.count_new(page) == 0:
+        if not is_reread and self._recent.count_new(page) == 0 and not self._recent.is_stale:
             return "no news", None
         if not is_reread and self._is_short(page, asked) and not self._is_sparse:
             return "short", None
@@ -224,7 +226,8 @@ class Reader:
         if total is not None and max(reached, records) < total:
             raise Fault("cut_off", wait=wait, records=records, total=total)
         # Search engines cap totals, at far less than the records that came.
-        is_confirmed = total is not None and 0 < total <= records < total + size
+        before = (asked.page - 1) * self._unit(asked) if asked else records - size
+        is_confirmed = total is not None and max(0, before) < total <= records
         return None if is_confirmed else ("end", wait)
 
     def _is_short(self, page: Page, asked: PageNumber | None) -> bool:
@@ -237,28 +240,24 @@ class Reader:
         records = at.records + self._recent.count_new(page)
         total = at.total if page.total is None else page.total
         if asked is None:
+            self._cursors.add(hash(self.query))
             return Position(page.next, size, records, total, records)
         unit = self._unit(asked)
         end, back = asked.page * unit, max(0, at.total_at - fall)
+        if end > self._furthest:
+            self._furthest, self._stalled = end, 0
         if fall and back < end - unit:
             self._stalled += 1
             if self._stalled > _MOST_STALLED:
                 raise Fault("unconfirmed")
-            return Position(self._full_page(asked, back), size, records, total, back)
-        if end > self._furthest:
-            self._furthest, self._stalled = end, 0
-        following = page.next
-        wider = next(
-            (u for u in (size, unit * _SMALLER) if unit < u <= size and end % u == 0), None
-        )
+            full = size if unit < size else None
+            return Position(asked.query(back // size + 1, full), size, records, total, back)
+        following, sizes = page.next, (size, unit * _SMALLER)
+        wider = next((wide for wide in sizes if unit < wide <= size and end % wide == 0), None)
         if following and wider:
             following = asked.query(end // wider + 1, wider)
         total_at = at.total_at if page.total is None else end
         return Position(following, size, records, total, total_at)
-
-    def _full_page(self, asked: PageNumber, index: int) -> str:
-        size = self.position.size
-        return asked.query(index // size + 1, size if self._unit(asked) < size else None)
 
     def _read_in_tenths(self, asked: PageNumber) -> bool:
         """Ask for a page in smaller ones, if it can be divided."""

@@ -23,6 +23,11 @@ class RecentRecords:
         self._ids = set[str]()
         self._stale = 0
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the last page brought nothing new."""
+        return self._stale > 0
+
     def count_new(self, page: Page) -> int:
         """Return how many records of a page none of the last pages had."""
         return len(set(page.ids) - self._ids)
