@@ -5,7 +5,7 @@ SELECT
     CAST(
         percentile_cont(0.5) WITHIN GROUP (ORDER BY minutes) FILTER (WHERE days < 30)
         AS numeric(18, 1)
-    ) AS median_first_response_minutes,
+    ) AS median_first_response_in_30_days_minutes,
     CAST(
         percentile_cont(0.5) WITHIN GROUP (ORDER BY minutes) FILTER (WHERE days >= 30)
         AS numeric(18, 1)

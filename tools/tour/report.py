@@ -94,7 +94,7 @@ def _write_csv(path: Path, answer: Answer) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(answer.columns)
-        rows.writerows([map(cell, row) for row in answer.rows])
+        rows.writerows(answer.rows)
 
 
 def _joins(streams: Iterable[Stream]) -> list[tuple[str, str]]:
