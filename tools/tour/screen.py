@@ -80,6 +80,8 @@ class Screen:
         shown.add_column("table", no_wrap=True)
         shown.add_column("records", justify="right", no_wrap=True)
         shown.add_column("columns filled", justify="right")
+        if self._is_roomy:
+            shown.add_column("created")
         for table in tables:
             days = [f"{day:%Y-%m-%d}" for day in (table.first, table.last) if day]
             filled = f"{table.filled} of {table.columns}"
