@@ -9,10 +9,11 @@ TOOLS := .tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help python try sql contract test lint format bench docs requirements dist clean
+.PHONY: help python try sql contract test lint format bench docs pictures requirements dist clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "After make try: $(BIN)/source-kustomer is the connector, $(BIN)/python -m sandbox a Kustomer."
 
 python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 15) else \
@@ -42,8 +43,14 @@ $(VENV)/done: poetry.lock $(VENV)/try $(TOOLS)/done
 try: $(VENV)/try ## Read the sandbox, or the account of secrets/config.json
 	@$(BIN)/python -m tools.tour
 
-sql: $(VENV)/try ## Ask the database of `make try`: type SQL, or give a file
-	@$(BIN)/python -m tools.tour.sql
+# The database of `make try`: the account's where there is a configuration, else the sandbox's.
+DATABASE = .try/$(if $(wildcard secrets/config.json),,sandbox/)kustomer.duckdb
+
+# Times are shown in UTC, as on the page. DuckDB shows 40 rows, from a pipe too unless it is told.
+sql: $(VENV)/try ## Ask that database with DuckDB; ARGS=-ui opens a browser, ARGS=-csv writes CSV
+	@test -f $(DATABASE) || { echo "There is no $(DATABASE) yet: make try writes it."; exit 1; }
+	@rows=40; test -t 0 || rows=1000000000; \
+	    $(BIN)/duckdb -cmd "SET TimeZone = 'UTC'" -cmd ".maxrows $$rows" $(ARGS) $(DATABASE)
 
 contract: $(VENV)/try ## Compare your account with the API's documentation
 	@$(BIN)/python -m tools.contract
@@ -69,6 +76,9 @@ bench: $(VENV)/done ## Measure speed against the plain way and a raw loop
 
 docs: $(VENV)/done ## Write the generated tables of the documentation
 	$(BIN)/python -m docs.tables
+
+pictures: $(VENV)/try ## Draw the page for the README, with a Chromium
+	$(BIN)/python -m docs.pictures
 
 requirements: $(TOOLS)/done ## Write what `make try` installs, after a change of the lock
 	$(TOOLS)/bin/poetry export --with try --output tools/requirements.txt

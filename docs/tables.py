@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from source_kustomer.api.prefetch import MOST_AHEAD
 from source_kustomer.config import DEFAULT_SHARE
 from source_kustomer.errors import CAUSES, WARNINGS
@@ -18,6 +20,7 @@ from source_kustomer.streams import STREAMS
 PROJECT: Final = Path(__file__).parents[1]
 PAGE: Final = PROJECT / "docs" / "integrations" / "sources" / "kustomer.md"
 QUERIES: Final = PROJECT / "docs" / "queries"
+DBT: Final = PROJECT / "docs" / "dbt" / "sources.yml"
 SCHEMAS: Final = PROJECT / "source_kustomer" / "schemas"
 
 # The organization's requests a minute by plan, as Kustomer publishes them.
@@ -40,18 +43,16 @@ _EXAMPLE: Final = {
     "organization": "acme",
     "host": "acme.api.kustomerapp.com",
     "stream": "customers",
+    "what": "the customers list",
     "role": "org.permission.customer.read",
     "status": "NNN",
     "records": "N",
     "total": "M",
     "before": "N",
-    "page": "N",
-    "pages": "N",
     "megabytes": "N",
-    "asked": "N",
-    "got": "M",
     "setting": "NAME",
     "fault": "cannot be used",
+    "detail": "page N, then page M",
     "said": "",
 }
 
@@ -83,6 +84,10 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     heads = list(heads)
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _folded(summary: str, table: str) -> str:
+    return f"<details>\n  <summary>{summary}</summary>\n\n{table}\n\n</details>"
 
 
 def _text(words: str) -> str:
@@ -131,15 +136,16 @@ def _type(column: Mapping[str, Any]) -> str:
 
 def _columns() -> str:
     return "\n\n".join(
-        f"<details>\n  <summary>{name}: {len(columns)} columns</summary>\n\n"
-        + _table(
-            ["Column", "Type", "What it is"],
-            (
-                [f"`{c}`", _type(column), _text(column["description"])]
-                for c, column in columns.items()
+        _folded(
+            f"{name}: {len(columns)} columns",
+            _table(
+                ["Column", "Type", "What it is"],
+                (
+                    [f"`{c}`", _type(column), _text(column["description"])]
+                    for c, column in columns.items()
+                ),
             ),
         )
-        + "\n\n</details>"
         for name, columns in _schemas()
     )
 
@@ -174,11 +180,50 @@ def _joins() -> str:
     return _table(["Column", "Joins", "By"], rows)
 
 
+def dbt_sources() -> str:
+    """Return a dbt file with each table as a source, and each join by one value as a test."""
+
+    def test(target: str) -> Mapping[str, Any]:
+        # A customer who was merged leaves conversations behind, which is no failure.
+        arguments = {"to": f"source('kustomer', '{target}')", "field": "id"}
+        return {"relationships": {"arguments": arguments, "config": {"severity": "warn"}}}
+
+    targets = {
+        (name, column): target
+        for (name, target, is_array), columns in joins().items()
+        for column in columns
+        if not is_array
+    }
+    tables = [
+        {
+            "name": name,
+            "columns": [
+                {"name": "id", "data_tests": ["unique", "not_null"]},
+                *(
+                    {
+                        "name": column,
+                        "description": schema["description"],
+                        "data_tests": [test(targets[name, column])],
+                    }
+                    for column, schema in columns.items()
+                    if (name, column) in targets
+                ),
+            ],
+        }
+        for name, columns in _schemas()
+    ]
+    source = {"name": "kustomer", "schema": "{{ var('kustomer_schema', 'main') }}"}
+    document = {"version": 2, "sources": [{**source, "tables": tables}]}
+    written: str = yaml.safe_dump(document, sort_keys=False, width=100)
+    return f"# Written by `make docs`.\n{written}"
+
+
 def _questions() -> str:
     lines = []
     for path in sorted(QUERIES.glob("*.sql")):
         question = path.read_text("utf-8").splitlines()[0].removeprefix("-- ")
-        lines.append(f"1. [{_text(question)}](../../queries/{path.name})")
+        # No link: the page is also read where the repository is not.
+        lines.append(f"1. {_text(question)} `{path.name}`")
     return "\n".join(lines)
 
 
@@ -214,7 +259,8 @@ def _troubles() -> str:
         problem, _, remedy = cause.sentence.format_map(_EXAMPLE).partition(": ")
         cells = (problem, cause.recognized_by, remedy)
         rows.append([*map(_sentence, cells), f"`{cause.failure_type.value}`"])
-    return _table(["What you read", "Cause", "What to do", "Failure type"], rows)
+    table = _table(["What you read", "Cause", "What to do", "Failure type"], rows)
+    return _folded(f"All {len(rows)} messages", table)
 
 
 def _warnings() -> str:
@@ -250,8 +296,9 @@ def regions(page: str) -> list[str]:
 
 
 def main() -> int:
-    """Write the page anew."""
+    """Write the page and the file for dbt anew."""
     PAGE.write_text(generated(PAGE.read_text("utf-8")), "utf-8")
+    DBT.write_text(dbt_sources(), "utf-8")
     return 0
 
 

@@ -6,6 +6,7 @@ configuration; what that says of indexes, proxies and certificates is handed ove
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 UV = "uv==0.13.9"
+
+# What pip and uv write where they reach no index.
+_UNREACHABLE = re.compile(
+    r"NewConnectionError|ConnectTimeout|ProxyError|name resolution|dns error|error sending request"
+)
 
 # pip's options and uv's variables for them.
 _VARIABLES = {
@@ -63,12 +69,22 @@ def main(venv: str, requirements: str) -> int:
             environment,
         )
     except subprocess.CalledProcessError as e:
-        print(e.output or e, file=sys.stderr)
+        print(explanation(e.output or str(e)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped.")
         return 130
     return 0
+
+
+def explanation(output: str) -> str:
+    """Return what a step that failed wrote, or one sentence where the network is missing."""
+    if not _UNREACHABLE.search(output):
+        return output
+    return (
+        "The package index, needed once to install, cannot be reached: check the network, "
+        "HTTPS_PROXY and `pip config list`, then run make again."
+    )
 
 
 def uv_environment(listed: Iterable[str]) -> Mapping[str, str]:

@@ -12,7 +12,6 @@ from docs.tables import (
     PAGE,
     PLANS,
     PROJECT,
-    QUERIES,
     REGIONS,
     generated,
     regions,
@@ -131,11 +130,6 @@ def test_every_failure_and_warning_says_what_happened_and_what_to_do() -> None:
     assert len(told) == len(WARNINGS)
     for row in rows + told:
         assert all(len(cell) >= 3 for cell in row.split(" | ")), row
-
-
-def test_every_query_is_linked_by_its_question() -> None:
-    linked = re.findall(r"\[[A-Z][^\]]+\?\]\(\.\./\.\./queries/([^)]+)\)", GUIDE)
-    assert linked == sorted(path.name for path in QUERIES.glob("*.sql"))
 
 
 def test_the_pace_of_each_plan_is_what_the_limiter_keeps_to() -> None:

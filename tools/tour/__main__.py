@@ -1,29 +1,31 @@
-"""Read an account into a database, and answer a few questions from it: `make try`.
+"""Read an account into a database, and answer questions from it: `make try`.
 
 Reads from a sandbox, or from your own account where its configuration is there.
 """
 
 import argparse
 import fcntl
+import importlib
+import io
+import json
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
 
 from tools.tour.account import PROJECT, Account, open_account
-from tools.tour.answers import QUESTIONS, ask
-from tools.tour.connector import Connector, Stream, TourError
-from tools.tour.database import Database, Table
-from tools.tour.progress import Progress
-from tools.tour.reading import Reading
+from tools.tour.answers import ask, questions
+from tools.tour.connector import Connector, Stream, TourError, merge
+from tools.tour.database import Database
+from tools.tour.reading import Progress, Reading
 from tools.tour.report import write_report
-from tools.tour.screen import Screen
+from tools.tour.screen import Screen, relative
 from tools.tour.survey import Survey, survey
 
 SECRETS = PROJECT / "secrets" / "config.json"
@@ -38,113 +40,135 @@ def main() -> int:
     options = parser.parse_args()
     # Customers' data is nobody else's.
     os.umask(0o077)
+    # A terminal may lack a character that a customer's name has.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     screen = Screen(Console(highlight=False))
     try:
-        options.into.mkdir(parents=True, exist_ok=True)
-        with _alone_in(options.into), open_account(options.config) as account:
-            return tour(screen, account, options.into)
+        with open_account(options.config) as account:
+            return _tour(screen, account, options.config, options.into)
     except (TourError, duckdb.Error) as e:
         screen.say(str(e), "red")
         return 1
     except OSError as e:
-        screen.say(f"{e.filename} cannot be used: {e.strerror}.", "red")
+        screen.say(f"{e.filename or options.into} cannot be used: {e.strerror}.", "red")
         return 1
     except KeyboardInterrupt:
         screen.say("\nStopped.")
         return 130
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep a second tour out of the folder; raises `TourError` if one is there."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _tour(screen: Screen, account: Account, config: Path, folder: Path) -> int:
+    """Say whose data it is, and read it into a folder of its own where nobody else does."""
+    if account.is_sandbox:
+        folder /= "sandbox"
+        screen.say(f"A sandbox of Kustomer answers at {account.url}.")
+        example = '{"org_name": "acme", "api_key": "..."}'
+        screen.say(f"For your own account, write {example} into {relative(config)}.")
+        for path in config.parent.glob(f"{config.stem}*"):
+            screen.say(f"{relative(path)} is not read: name it {config.name}.", "yellow")
+    else:
+        screen.say(f"The account of {account.name}, at {account.url}.")
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TourError(f"Another `make try` writes to {folder}: wait for its end.") from None
-        yield
-    finally:
-        os.close(descriptor)
+        # Until the process ends.
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise TourError(f"Another `make try` writes to {folder}: wait for its end.") from None
+    return Tour(screen, account, folder).run()
 
 
-def tour(screen: Screen, account: Account, folder: Path) -> int:
-    """Read what there is to read, and answer from it."""
-    began = time.monotonic()
-    connector = Connector(account.path, account.environment)
-    screen.whose(account)
-    unfinished, file = folder / "unfinished.json", folder / "kustomer.duckdb"
-    progress = Progress.load(unfinished, account.url) if file.exists() else None
-    if progress:
-        screen.say("The last read was not finished: this goes on from there.")
-    found, streams = plan(screen, account, connector, progress)
-    refusals = [*connector.warnings]
-    if not progress:
-        progress = Progress(account.url, streams)
-        for old in (*folder.glob("kustomer.duckdb*"), folder / "report.html"):
-            old.unlink(missing_ok=True)
+class Tour:
+    """Reads one account into a folder, beside what an earlier read left there."""
 
-    with Database(file) as database:
-        database.prepare(streams)
-        with screen.reading(account.path.name, found) as bars:
-            reading = Reading(database, progress, unfinished, bars)
-            reading.run(connector)
-        tables = database.tables()
-        answers = [ask(database.connection, question) for question in QUESTIONS]
-    records = sum(table.records for table in tables)
-    if connector.stopped:
-        kept = f"{records:,} records are kept, the next `make try` reads the rest"
-        screen.say("Stopped." if account.is_sandbox else f"Stopped: {kept}.")
-        return 130
+    def __init__(self, screen: Screen, account: Account, folder: Path) -> None:
+        self._screen, self._account = screen, account
+        self._connector = Connector(account.program, account.path, account.environment, screen.say)
+        self._catalog, self._kept = folder / "catalog.json", folder / "kustomer.duckdb"
+        self._page, self._unfinished = folder / "report.html", folder / "unfinished"
+        self._arrived = self._unfinished / "kustomer.duckdb"
 
-    screen.tables(tables)
-    for answer in answers:
-        screen.answer(answer)
-    failures = [*reading.failures, *_missing(account, tables)]
-    for failure in failures:
-        screen.say(failure, "red")
-    if unfinished.exists():
-        screen.say("The next `make try` reads what is missing.")
-    write_report(
-        folder / "report.html",
-        account,
-        streams,
-        tables,
-        answers,
-        failures=failures,
-        refusals=refusals,
-        warnings=connector.warnings[len(refusals) :],
-    )
-    screen.say(f"\n{records:,} records in {time.monotonic() - began:.1f} s.")
-    screen.files(folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder)
-    return 1 if failures else 0
+    def run(self) -> int:
+        """Read what there is to read, and answer from it."""
+        began, say = time.monotonic(), self._screen.say
+        progress = Progress.load(self._unfinished, self._account.url)
+        if progress:
+            say("The last read was not finished: this goes on from there.")
+        found, streams = self._plan(progress)
+        refusals = [*self._connector.warnings]
+        progress = progress or Progress.begin(self._unfinished, self._account.url, streams)
+        failures = self._read(progress, found)
+        if self._connector.stopped:
+            records = sum(progress.stored.values())
+            kept = f": {records:,} records are kept, the next `make try` reads the rest"
+            say(f"Stopped{'' if self._account.is_sandbox else kept}.")
+            return 130
+        for failure in failures:
+            say(failure, "red")
+        if not progress.finished:
+            say("The next `make try` reads what is missing.")
+            if self._kept.exists():
+                say(f"{relative(self._kept)} and its page are as the last whole read left them.")
+                return 1
 
+        with closing(Database(self._kept, streams)) as database:
+            database.replace_tables(self._arrived, found.closed)
+            tables = database.tables()
+            answers = [ask(database.connection, question) for question in questions()]
+        page = self._page.with_suffix(".part")
+        write_report(
+            *(page, self._account, streams, tables, answers),
+            failures=failures,
+            refusals=merge(refusals),
+            warnings=merge(self._connector.warnings[len(refusals) :]),
+        )
+        page.replace(self._page)
+        if progress.finished:
+            shutil.rmtree(self._unfinished)
 
-def plan(
-    screen: Screen, account: Account, connector: Connector, progress: Progress | None
-) -> tuple[Survey, list[Stream]]:
-    """Find out what is to be read, and how long that takes; known streams are not discovered."""
-    # Most of a command's time is the import of the CDK, so two run at once.
-    with screen.command("check", account.path.name) as says, ThreadPoolExecutor() as threads:
-        discovered = None if progress else threads.submit(connector.discover)
-        connector.check()
-        says("counting the pages of each list ...")
-        found = survey(account)
-    if progress:
-        found = found.without(progress.stored, progress.complete)
-    screen.survey(account, found, connector.warnings, is_rest=progress is not None)
-    if progress or not discovered:
-        return found, progress.streams if progress else []
-    streams = [stream for stream in discovered.result() if stream["name"] not in found.closed]
-    screen.discovered(account.path.name, streams)
-    return found, streams
+        self._screen.tables(tables)
+        for answer in answers:
+            self._screen.answer(answer)
+        records = sum(table.records for table in tables)
+        say(f"\n{records:,} records in {time.monotonic() - began:.1f} s.")
+        say(f"to look at   {relative(self._page)}", "bold")
+        say("to ask more  make sql, or in a browser: make sql ARGS=-ui", "bold")
+        say(f"to keep      {relative(self._kept)}", "bold")
+        return 1 if failures else 0
 
+    def _plan(self, progress: Progress | None) -> tuple[Survey, list[Stream]]:
+        """Find out what is to be read and how long that takes; known streams are not discovered."""
+        self._screen.command(self._account, "check")
+        # Most of a command's time is the import of the CDK, so all that need it begin at once.
+        with self._screen.status("check ..."), ThreadPoolExecutor() as threads:
+            threads.submit(importlib.import_module, "source_kustomer.api.client")
+            discovered = None if progress else threads.submit(self._connector.discover)
+            self._connector.check()
+            self._screen.say("Counting the pages of each list, for half a minute at most.", "dim")
+            found = survey(self._account)
+        self._screen.survey(self._account, found, merge(self._connector.warnings))
+        if progress or not discovered:
+            return found, progress.streams if progress else []
+        streams = [stream for stream in discovered.result() if stream["name"] not in found.closed]
+        self._screen.command(self._account, "discover")
+        self._screen.discovered(streams)
+        return found, streams
 
-def _missing(account: Account, tables: Iterable[Table]) -> Iterator[str]:
-    for table in tables:
-        there = account.expected.get(table.name, table.records)
-        if table.records != there:
-            yield f"{table.name}: {there:,} records are in the sandbox, {table.records:,} came."
+    def _read(self, progress: Progress, found: Survey) -> list[str]:
+        """Read what is left into a database beside the kept one; return failures, in sentences."""
+        self._catalog.write_text(json.dumps(progress.catalog))
+        # It holds no customer's data, and a container reads it as another user.
+        self._catalog.chmod(0o644)
+        self._catalog.parent.chmod(0o711)
+        if progress.finished:
+            return []
+        self._screen.command(self._account, "read", "--catalog", self._catalog)
+        with closing(Database(self._arrived, progress.streams)) as database:
+            database.prepare()
+            with self._screen.reading(found, progress.stored) as bars:
+                reading = Reading(database, progress, self._unfinished, bars)
+                reading.run(self._connector, self._catalog)
+        return reading.failures
 
 
 if __name__ == "__main__":

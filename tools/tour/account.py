@@ -2,34 +2,43 @@
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from source_kustomer.config import Config, InvalidConfigError
+from sandbox import Sandbox
+from source_kustomer.config import API_URL_VARIABLE, Config, InvalidConfigError
 from tools.tour.connector import TourError
 
 PROJECT = Path(__file__).parents[2]
 
-_READY_WITHIN = 60.0
+_SCRIPT = Path(sys.executable).with_name("source-kustomer")
+# The script without long pauses before an end is looked at again: the sandbox's lists stand still.
+_FOR_SANDBOX = """
+from source_kustomer.run import main
+from source_kustomer.timing import Timing
+main(Timing(look=0.1))
+"""
 
-_EXAMPLE = 'it holds {"org_name": "acme", "api_key": "..."}.'
+_EXAMPLE = 'it should look like {"org_name": "acme", "api_key": "..."}.'
+
+
+class NoConfigError(TourError):
+    """There is no configuration."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An organization, and the configuration and environment that the connector reads it with."""
+    """An organization, and the configuration and program that read it."""
 
     path: Path
     config: Config
     environment: Mapping[str, str] = field(repr=False)
-    # The records of each stream, where they are known.
-    expected: Mapping[str, int] = field(default_factory=dict)
+    program: tuple[str, ...] = (str(_SCRIPT),)
+    is_sandbox: bool = False
 
     @property
     def url(self) -> str:
@@ -41,11 +50,6 @@ class Account:
         """Whose data it is, for a title."""
         return "the sandbox" if self.is_sandbox else self.config.organization
 
-    @property
-    def is_sandbox(self) -> bool:
-        """Whether it is nobody's data."""
-        return bool(self.expected)
-
 
 @contextmanager
 def open_account(path: Path) -> Iterator[Account]:
@@ -53,41 +57,18 @@ def open_account(path: Path) -> Iterator[Account]:
 
     Raises `TourError` for a configuration that cannot be used.
     """
-    if _is_there(path):
-        yield Account(path, read_config(path, os.environ), os.environ)
-        return
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ready = folder / "ready.json"
-        server = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--port", "0", "--ready-file", ready],
-            cwd=PROJECT,
-            stdout=subprocess.DEVNULL,
-            # Ctrl-C is the tour's, which stops the server last.
-            start_new_session=True,
-        )
-        stack.callback(server.wait)
-        stack.callback(server.terminate)
-        deadline = time.monotonic() + _READY_WITHIN
-        while not ready.exists():
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise TourError("The sandbox did not start.")
-            time.sleep(0.02)
-        told = json.loads(ready.read_text())
-        config = folder / "config.json"
-        config.write_text(json.dumps({"org_name": "acme", "api_key": told["key"]}))
-        environment = {**os.environ, "KUSTOMER_API_URL": told["url"]}
-        yield Account(config, read_config(config, environment), environment, told["counts"])
-
-
-def _is_there(path: Path) -> bool:
     try:
-        path.lstat()
-    except FileNotFoundError:
-        return False
-    except OSError as e:
-        raise TourError(f"{path} cannot be read: {e.strerror}.") from None
-    return True
+        account = Account(path, read_config(path, os.environ), os.environ)
+    except NoConfigError:
+        with Sandbox(conversations=1500) as sandbox, tempfile.TemporaryDirectory() as folder:
+            config = Path(folder, "config.json")
+            config.write_text(json.dumps({"org_name": "acme", "api_key": sandbox.key}))
+            environment = {**os.environ, API_URL_VARIABLE: sandbox.url}
+            program = sys.executable, "-c", _FOR_SANDBOX
+            parsed = read_config(config, environment)
+            yield Account(config, parsed, environment, program, is_sandbox=True)
+    else:
+        yield account
 
 
 def read_config(path: Path, environment: Mapping[str, str]) -> Config:
@@ -95,14 +76,15 @@ def read_config(path: Path, environment: Mapping[str, str]) -> Config:
     try:
         raw = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise TourError(f"There is no {path}: {_EXAMPLE}") from None
+        raise NoConfigError(f"There is no {path}: {_EXAMPLE}") from None
     except OSError as e:
         raise TourError(f"{path} cannot be read: {e.strerror}.") from None
-    except (ValueError, RecursionError):
-        raise TourError(f"{path} is not JSON: {_EXAMPLE}") from None
+    except (ValueError, RecursionError) as e:
+        raise TourError(f"{path} is not JSON ({e}): {_EXAMPLE}") from None
     if not isinstance(raw, dict):
         raise TourError(f"{path} is not a JSON object: {_EXAMPLE}")
     try:
         return Config.parse(raw, environment)
     except InvalidConfigError as e:
-        raise TourError(f"{path}: {e}") from None
+        is_environment = API_URL_VARIABLE in str(e)
+        raise TourError(str(e) if is_environment else f"{path}: {e}") from None

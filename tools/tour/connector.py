@@ -1,19 +1,16 @@
 """The connector as a process, one command at a time."""
 
 import json
+import re
 import subprocess
-import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCRIPT = Path(sys.executable).with_name("source-kustomer")
-
-# Seconds that a process has to end by itself.
-_GRACE = 3.0
+# What the connector logs before it waits.
+_WAIT = re.compile(r"\bagain in [1-9][\d.]* s\b|^Waiting \d")
 
 Message = dict[str, Any]
 Stream = dict[str, Any]
@@ -25,10 +22,12 @@ class TourError(Exception):
 
 @dataclass
 class Connector:
-    """Runs commands with one configuration, and keeps the warnings that they log."""
+    """Runs commands with one configuration; keeps their warnings, and shows what they wait for."""
 
+    program: Sequence[str]
     config: Path
     environment: Mapping[str, str]
+    show_wait: Callable[[str], None]
     warnings: list[str] = field(default_factory=list)
     stopped: bool = False
     _process: "subprocess.Popen[bytes] | None" = None
@@ -38,10 +37,6 @@ class Connector:
         self.stopped = True
         if self._process:
             self._process.terminate()
-            # A request that hangs is not waited for.
-            killer = threading.Timer(_GRACE, self._process.kill)
-            killer.daemon = True
-            killer.start()
 
     def check(self) -> None:
         """Raise `TourError` if the key does not work."""
@@ -68,7 +63,7 @@ class Connector:
         with (
             tempfile.TemporaryFile() as stderr,
             subprocess.Popen(
-                [SCRIPT, command, "--config", self.config, *options],
+                [*self.program, command, "--config", self.config, *options],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -83,8 +78,9 @@ class Connector:
                     if self.stopped:
                         continue
                     message: Message = json.loads(line)
-                    self._note(message)
-                    if message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
+                    if message["type"] == "LOG":
+                        self._note(message["log"]["level"], message["log"]["message"])
+                    elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
                         error = message["trace"]["error"]["message"]
                     yield message
             except BaseException:
@@ -97,8 +93,17 @@ class Connector:
             ended = f"source-kustomer {command} ended with {process.returncode}."
             raise TourError(error or f"{written}\n{ended}".strip())
 
-    def _note(self, message: Message) -> None:
-        if message["type"] == "LOG" and message["log"]["level"] == "WARN":
-            warning = message["log"]["message"]
-            if warning not in self.warnings:
-                self.warnings.append(warning)
+    def _note(self, level: str, said: str) -> None:
+        if _WAIT.search(said):
+            self.show_wait(said)
+        elif level == "WARN" and said not in self.warnings:
+            self.warnings.append(said)
+
+
+def merge(sentences: Iterable[str]) -> list[str]:
+    """Make one sentence of those that end in the same clause."""
+    heads: dict[str, list[str]] = {}
+    for sentence in sentences:
+        head, _, clause = sentence.partition("; ")
+        heads.setdefault(clause, []).append(head)
+    return ["; ".join([*group, clause] if clause else group) for clause, group in heads.items()]

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import duckdb
@@ -32,33 +31,24 @@ class Table:
 
 
 class Database:
-    """A DuckDB file with a table for each stream; a context manager that closes it."""
+    """A DuckDB file with a table for each stream."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.connection = duckdb.connect(path, read_only=read_only)
+    def __init__(self, path: Path, streams: Iterable[Stream]) -> None:
+        self.connection = duckdb.connect(path)
         self.connection.execute("SET TimeZone = 'UTC'")
-        self._columns: dict[str, dict[str, str]] = {}
+        self._columns = {
+            stream["name"]: column_types(stream["json_schema"]["properties"]) for stream in streams
+        }
 
-    def __enter__(self) -> "Database":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file; what was not committed is not in it."""
         self.connection.close()
 
-    def prepare(self, streams: Iterable[Stream]) -> None:
+    def prepare(self) -> None:
         """Make the tables that are not there yet, as discover declares them."""
-        for stream in streams:
-            columns = column_types(stream["json_schema"]["properties"])
-            self._columns[stream["name"]] = columns
-            declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
-            self.connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {quoted(stream['name'])} ({declared})"
-            )
+        for name, columns in self._columns.items():
+            declared = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
+            self.connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({declared})")
 
     def load(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
         """Add records, each in place of one with the same id."""
@@ -75,6 +65,20 @@ class Database:
         self.connection.begin()
         self.connection.execute(delete, [list(lines)])
         self.connection.execute(insert, [list(lines.values())])
+        self.connection.commit()
+
+    def replace_tables(self, path: Path, closed: Iterable[str]) -> None:
+        """Take over the tables of another file and drop the closed lists' in one transaction.
+
+        Whatever else is in this one stays.
+        """
+        file = str(path).replace("'", "''")
+        self.connection.execute(f"ATTACH '{file}' AS arrived (READ_ONLY)")
+        self.connection.begin()
+        for table in map(quoted, self._columns):
+            self.connection.execute(f"CREATE OR REPLACE TABLE {table} AS FROM arrived.{table}")
+        for name in {*closed} - {*self._columns}:
+            self.connection.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
         self.connection.commit()
 
     def tables(self) -> list[Table]:

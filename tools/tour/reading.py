@@ -1,55 +1,97 @@
-"""Reads the streams into the database, and keeps how far it came."""
+"""Reads the streams into a database, and keeps how far it came until that is finished."""
 
 import json
+import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from tools.tour.connector import Connector, Message
+from tools.tour.connector import Connector, Message, Stream
 from tools.tour.database import EXTRACTED_AT, Database
-from tools.tour.progress import Progress, is_complete
+from tools.tour.screen import Bars
 
 # Records are stored once there are so many: few large statements are quick.
 _BATCH = 2000
+_MODES = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
 
 
-class Bars(Protocol):
-    """Shows how far each stream is."""
+@dataclass
+class Progress:
+    """The streams of a read of one account, and of each its last state and records stored."""
 
-    def advance(self, stream: str, records: int) -> None:
-        """Show that records have arrived."""
+    account: str
+    streams: list[Stream]
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stored: dict[str, int] = field(default_factory=dict)
 
-    def finish(self, stream: str) -> None:
-        """Show that all have."""
+    @classmethod
+    def load(cls, folder: Path, account: str) -> "Progress | None":
+        """Return what an interrupted read of this account left, if it can be read."""
+        try:
+            progress = cls(**json.loads((folder / "progress.json").read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        return progress if progress.account == account else None
+
+    @classmethod
+    def begin(cls, folder: Path, account: str, streams: list[Stream]) -> "Progress":
+        """Empty the folder for a new read."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return cls(account, streams)
+
+    def save(self, folder: Path) -> None:
+        """Write the file, whole or not at all."""
+        part = folder / "progress.part"
+        part.write_text(json.dumps(asdict(self)))
+        part.replace(folder / "progress.json")
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """The streams that were read to their end."""
+        return frozenset(name for name, state in self.states.items() if _is_complete(state))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all streams were."""
+        return self.complete.issuperset(stream["name"] for stream in self.streams)
+
+    @property
+    def catalog(self) -> dict[str, Any]:
+        """The catalog that `read` takes."""
+        return {"streams": [{"stream": stream, **_MODES} for stream in self.streams]}
 
 
 class Reading:
     """Stores what one read brings; `failures` are its errors, in sentences."""
 
-    def __init__(self, database: Database, progress: Progress, file: Path, bars: Bars) -> None:
-        self._database, self._progress, self._file = database, progress, file
+    def __init__(self, database: Database, progress: Progress, folder: Path, bars: Bars) -> None:
+        self._database, self._progress, self._folder = database, progress, folder
         self._bars = bars
         self._stream, self._records = "", list[dict[str, Any]]()
         self._states: dict[str, dict[str, Any]] = {}
         self._shown = 0
         self.failures: list[str] = []
 
-    def run(self, connector: Connector) -> None:
+    def run(self, connector: Connector, catalog: Path) -> None:
         """Read what is left to read; Ctrl-C ends it after what has arrived is stored."""
-        catalog, state = (self._file.with_name(f"{name}.json") for name in ("catalog", "state"))
-        catalog.write_text(json.dumps(self._progress.catalog))
-        state.write_text(json.dumps(self._progress.state))
-        self._progress.save(self._file)
-        with _stopped_by_ctrl_c(connector):
+        state = self._folder / "state.json"
+        states = [
+            {"stream_descriptor": {"name": name}, "stream_state": stream_state}
+            for name, stream_state in self._progress.states.items()
+        ]
+        state.write_text(json.dumps([{"type": "STREAM", "stream": stream} for stream in states]))
+        self._progress.save(self._folder)
+        before = signal.signal(signal.SIGINT, lambda *_: connector.stop())
+        try:
             for message in connector.read(catalog, state):
                 self._take(message)
             self._store()
-        state.unlink()
-        if self._progress.finished:
-            self._file.unlink()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _take(self, message: Message) -> None:
         if message["type"] == "RECORD":
@@ -63,10 +105,8 @@ class Reading:
         elif message["type"] == "STATE":
             name = message["state"]["stream"]["stream_descriptor"]["name"]
             state = self._states[name] = message["state"]["stream"]["stream_state"]
-            self._bars.advance(name, len(self._records) - self._shown)
+            self._bars.show(name, len(self._records) - self._shown, is_all=_is_complete(state))
             self._shown = len(self._records)
-            if is_complete(state):
-                self._bars.finish(name)
             if len(self._records) >= _BATCH:
                 self._store()
         elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
@@ -83,13 +123,8 @@ class Reading:
             stored[self._stream] = stored.get(self._stream, 0) + len(self._records)
             self._records, self._shown = [], 0
         self._progress.states |= self._states
-        self._progress.save(self._file)
+        self._progress.save(self._folder)
 
 
-@contextmanager
-def _stopped_by_ctrl_c(connector: Connector) -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, lambda *_: connector.stop())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _is_complete(state: Mapping[str, Any]) -> bool:
+    return bool(state.get("__ab_full_refresh_sync_complete"))

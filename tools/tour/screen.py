@@ -1,12 +1,14 @@
 """What a person sees in a terminal."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -14,13 +16,13 @@ from tools.tour.account import Account
 from tools.tour.answers import Answer, cell
 from tools.tour.connector import Stream
 from tools.tour.database import Table as Filled
-from tools.tour.reading import Bars
 from tools.tour.survey import Survey
 
-_ROWS = 8
+_ROWS = 5
 _BAR = 20
-_COLORS = ("cyan", "yellow", "green")
 _WIDEST = 28
+# What a line needs that holds more than a name and a number.
+_ROOMY = 72
 
 
 class Screen:
@@ -28,36 +30,33 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._is_roomy = console.width >= _ROOMY
 
     def say(self, sentence: str = "", style: str = "") -> None:
         """Write a sentence, which may hold anything."""
         self._console.print(Text(sentence, style=style))
 
-    def whose(self, account: Account) -> None:
-        """Say whose data is read."""
+    def status(self, sentence: str) -> AbstractContextManager[object]:
+        """Show on a terminal what is going on."""
+        # The other spinners are not ASCII.
+        return self._console.status(sentence, spinner="line")
+
+    def command(self, account: Account, *arguments: str | Path) -> None:
+        """Show a command of the connector as it can be typed; the sandbox ends with this run."""
         if account.is_sandbox:
-            self.say(f"A sandbox of Kustomer answers at {account.url}.")
-            self.say("To read your own account, put org_name and api_key into secrets/config.json.")
-        else:
-            self.say(f"The account of {account.config.organization}, at {account.url}.")
+            self.say(f"\nsource-kustomer {arguments[0]}", "bold cyan")
+            return
+        words = [Path(account.program[0]), arguments[0], "--config", account.path, *arguments[1:]]
+        # What is wrapped by the terminal itself is copied as one line.
+        line = shlex.join(relative(word) if isinstance(word, Path) else word for word in words)
+        self._console.print(Text(f"\n{line}", style="bold cyan"), soft_wrap=True)
 
-    @contextmanager
-    def command(self, name: str, config: str) -> Iterator[Callable[[str], None]]:
-        """Show a command of the connector, and on a terminal that it or what follows runs."""
-        self._prompt(f"{name} --config {config}")
-        with self._console.status(f"{name} ...") as status:
-            yield status.update
-
-    def survey(
-        self, account: Account, found: Survey, warnings: Iterable[str], *, is_rest: bool
-    ) -> None:
+    def survey(self, account: Account, found: Survey, warnings: Iterable[str]) -> None:
         """Say what the key may read, and how long that takes."""
-        if not is_rest:
-            self.say(f"The key may read {', '.join(found.pages)}.", "green")
+        self.say(f"The key may read {', '.join(found.pages)}.", "green")
         for warning in warnings:
             self.say(warning, "yellow")
-        what = "What is left" if is_rest else "All of it"
-        takes = f"{what} takes about {found.requests:,} requests"
+        takes = f"All of it takes about {found.requests:,} requests"
         if found.limit:
             share = account.config.share
             takes += f": {_duration(found.requests / (found.limit * share / 100))} at {share} %"
@@ -66,115 +65,104 @@ class Screen:
         if unknown := [name for name, pages in found.pages.items() if pages is None]:
             self.say(f"How long {', '.join(unknown)} will be shows when they are read.")
 
-    def discovered(self, config: str, streams: Iterable[Stream]) -> None:
-        """Show the command, and the tables that it declares."""
-        self._prompt(f"discover --config {config}")
+    def discovered(self, streams: Iterable[Stream]) -> None:
+        """Show the tables that are declared."""
         counts = {s["name"]: len(s["json_schema"]["properties"]) for s in streams}
         self.say(", ".join(f"{name} ({columns} columns)" for name, columns in counts.items()))
 
-    @contextmanager
-    def reading(self, config: str, found: Survey) -> Iterator[Bars]:
-        """Show the command, and on a terminal how many records of each stream have arrived."""
-        progress = Progress(
-            TextColumn("{task.description:<13}"),
-            BarColumn(28),
-            TextColumn("{task.completed:>11,.0f} records"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._prompt(f"read --config {config} --catalog catalog.json")
-        with progress:
-            yield _Bars(progress, found)
+    def reading(self, found: Survey, stored: Mapping[str, int]) -> "Bars":
+        """Show on a terminal how many records of each stream have arrived."""
+        return Bars(self._console, found, stored)
 
     def tables(self, tables: Iterable[Filled]) -> None:
         """Show what arrived."""
         shown = _table()
         shown.add_column("table", no_wrap=True)
-        shown.add_column("records", justify="right")
+        shown.add_column("records", justify="right", no_wrap=True)
         shown.add_column("columns filled", justify="right")
-        shown.add_column("created")
-        for each in tables:
-            days = [f"{day:%Y-%m-%d}" for day in (each.first, each.last) if day]
-            filled = f"{each.filled} of {each.columns}"
-            shown.add_row(each.name, f"{each.records:,}", filled, " to ".join(days))
+        if self._is_roomy:
+            shown.add_column("created")
+        for table in tables:
+            days = [f"{day:%Y-%m-%d}" for day in (table.first, table.last) if day]
+            filled = f"{table.filled} of {table.columns}"
+            created = [" to ".join(days)] if self._is_roomy else []
+            shown.add_row(table.name, f"{table.records:,}", filled, *created)
         self._console.print(shown)
 
     def answer(self, answer: Answer) -> None:
-        """Show an answer with its bars, or why there is none."""
+        """Show an answer, or why there is none."""
         self.say(f"\n{answer.title}", "bold")
         if answer.unanswered:
             self.say(answer.unanswered, "yellow")
+        elif answer.question.chart == "heatmap":
+            self.say("The page has a picture of it.", "dim")
+        elif self._is_roomy and len(answer.rows) > 1:
+            self._console.print(self._answer(answer))
         else:
-            self._console.print(_answer(answer))
+            for row in _shown(answer):
+                pairs = zip(map(answer.heading, answer.columns), map(cell, row), strict=True)
+                self.say(", ".join(f"{heading}: {value}" for heading, value in pairs))
         hidden = answer.hidden(_ROWS)
         more = f", {hidden:,} more rows" if hidden else ""
         self.say(f"docs/queries/{answer.question.file}{more}", "dim")
 
-    def files(self, folder: Path) -> None:
-        """Say where all of it is."""
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row("to look at", Text(f"{folder}/report.html", style="bold"))
-        grid.add_row("to ask more", Text("make sql", style="bold"))
-        grid.add_row("to keep", Text(f"{folder}/kustomer.duckdb", style="bold"))
-        self._console.print(grid)
+    def _answer(self, answer: Answer) -> Table:
+        table, rows = _table(), _shown(answer)
+        for number, name in enumerate(answer.columns):
+            header = Text(answer.heading(name).replace(" ", "\n"))
+            if number in answer.numbers:
+                table.add_column(header, justify="right", no_wrap=True)
+            else:
+                table.add_column(header, max_width=_WIDEST)
+        table.add_column(width=_BAR, no_wrap=True)
+        lengths = [sum(answer.bars(row)) for row in rows]
+        longest, full = max(lengths, default=0), "#" if self._console.options.ascii_only else "█"
+        for row, length in zip(rows, lengths, strict=True):
+            bar = Text(full * round(_BAR * length / (longest or 1)), style="cyan")
+            table.add_row(*(Text(cell(value)) for value in row), bar)
+        return table
 
-    def _prompt(self, command: str) -> None:
-        self.say(f"\n$ source-kustomer {command}", "bold cyan")
 
-
-class _Bars:
+class Bars(Progress):
     """A bar for each stream from the start, so that a person sees what is waited for."""
 
-    def __init__(self, progress: Progress, found: Survey) -> None:
-        self._progress = progress
-        self._tasks = {
-            name: progress.add_task(name, total=found.records(name)) for name in found.pages
+    def __init__(self, console: Console, found: Survey, stored: Mapping[str, int]) -> None:
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description:<13}"),
+            TextColumn("{task.completed:>11,.0f}"),
+        ]
+        if console.width >= _ROOMY:
+            columns.insert(1, BarColumn(28))
+            columns += [TextColumn("records"), TimeRemainingColumn(elapsed_when_finished=True)]
+        shown = console.is_terminal
+        super().__init__(*columns, console=console, transient=True, disable=not shown)
+        self._streams = {
+            name: self.add_task(name, total=found.records(name), completed=stored.get(name, 0))
+            for name in found.pages
         }
 
-    def advance(self, stream: str, records: int) -> None:
-        if stream in self._tasks:
-            self._progress.advance(self._tasks[stream], records)
+    def show(self, stream: str, records: int, *, is_all: bool) -> None:
+        """Show that records have arrived."""
+        if (task := self._streams.get(stream)) is not None:
+            self.advance(task, records)
+            if is_all:
+                self.update(task, total=self.tasks[task].completed)
 
-    def finish(self, stream: str) -> None:
-        # A stream that was complete before has no bar.
-        if stream in self._tasks:
-            task = self._tasks[stream]
-            self._progress.update(task, total=self._progress.tasks[task].completed)
+
+def relative(path: Path) -> str:
+    """Return a path as it is typed in the current folder."""
+    # Not resolved: the environment's programs are often links.
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _shown(answer: Answer) -> Sequence[tuple[Any, ...]]:
+    """Return the rows that a terminal has room for: of a time series, the last ones."""
+    return answer.rows[-_ROWS:] if answer.question.chart == "line" else answer.rows[:_ROWS]
 
 
 def _table() -> Table:
     return Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-
-
-def _answer(answer: Answer) -> Table:
-    table = _table()
-    drawn = answer.question.bars
-    for number, name in enumerate(answer.columns):
-        header = Text(answer.heading(name).replace(" ", "\n"))
-        if len(drawn) > 1 and name in drawn:
-            header.stylize(_COLORS[drawn.index(name)])
-        if number in answer.numbers:
-            table.add_column(header, justify="right", no_wrap=True)
-        else:
-            # Where it is narrow, names are cut and numbers are not.
-            table.add_column(header, max_width=_WIDEST)
-    table.add_column(width=_BAR, no_wrap=True)
-    for row in answer.rows[:_ROWS]:
-        cells = (Text(cell(value), no_wrap=True, overflow="ellipsis") for value in row)
-        table.add_row(*cells, _bar(answer.bars(row), answer.longest))
-    return table
-
-
-def _bar(lengths: Sequence[float], longest: float) -> Text:
-    """Draw lengths one after another, each in its colour; ends are rounded, not lengths."""
-    bar, end = Text(), 0.0
-    for length, color in zip(lengths, _COLORS, strict=False):
-        begin, end = end, end + length
-        cells = round(_BAR * end / longest) - round(_BAR * begin / longest) if longest else 0
-        bar.append("\u2588" * cells, style=color)
-    return bar
 
 
 def _duration(minutes: float) -> str:

@@ -1,19 +1,17 @@
 """What a read will take, found out with a few requests for one record each."""
 
+import json
 import math
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import requests
-import requests.auth
-from typing_extensions import override
-
-from source_kustomer.api import background
-from source_kustomer.api.headers import RateHeaders
-from source_kustomer.api.rate_limit import RateLimiter
 from tools.tour.account import Account
+
+if TYPE_CHECKING:
+    from source_kustomer.api.client import Client, Traffic
 
 # The lists, and the most records that a page of each may hold.
 PAGE_SIZES: Mapping[str, int] = {
@@ -29,7 +27,8 @@ PAGE_SIZES: Mapping[str, int] = {
 _CLOSED = frozenset({401, 403, 404})
 # What an API may answer for a place past the end, where others answer with no records.
 _PAST_END = frozenset({400, 404})
-_SECONDS = (5, 15)
+# The read needs no survey, so nobody waits long for one.
+_SECONDS = 30.0
 # A list that still has records here is one that does not count pages, or a very long one.
 _MOST_PAGES = 1 << 20
 _GROWTH = 4
@@ -55,78 +54,44 @@ class Survey:
         pages = self.pages.get(name)
         return pages * PAGE_SIZES[name] if pages else None
 
-    def without(self, stored: Mapping[str, int], complete: frozenset[str]) -> "Survey":
-        """Return what is left where some records are stored, and some lists are complete."""
-        left = {
-            name: pages and max(1, pages - stored.get(name, 0) // PAGE_SIZES[name])
-            for name, pages in self.pages.items()
-            if name not in complete
-        }
-        return replace(self, pages=left)
 
+class _Counter:
+    """Asks for single records of the lists, by their place in them."""
 
-class _ClosedError(Exception):
-    """The key may not read this list."""
-
-
-class _Bearer(requests.auth.AuthBase):
-    # A header alone would give way to what a .netrc file has for the host.
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    @override
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
-
-
-class _List:
-    """Asks for single records of one list, by their place in it."""
-
-    def __init__(self, session: requests.Session, limiter: RateLimiter, url: str) -> None:
-        self._session, self._limiter, self._url = session, limiter, url
+    def __init__(self, client: "Client", traffic: "Traffic") -> None:
+        self._client, self._traffic = client, traffic
         self.limit: int | None = None
 
-    def pages(self, size: int) -> int | None:
+    def pages(self, name: str, size: int) -> int | None:
         """Count pages of a size; None where the API does not let them be counted."""
-        first, total = self._record(1)
+        first, total = self._record(name, 1)
         if total is not None:
             return max(1, math.ceil(total / size))
         most = 1
-        while (found := self._record(most * size + 1)[0]) is not None:
+        while (found := self._record(name, most * size + 1)[0]) is not None:
             if found == first or most >= _MOST_PAGES:
                 return None
             most *= _GROWTH
         least = most // _GROWTH
         while most - least > max(1, _ABOUT * least):
             middle = (least + most) // 2
-            if self._record(middle * size + 1)[0] is None:
+            if self._record(name, middle * size + 1)[0] is None:
                 most = middle
             else:
                 least = middle
         return most
 
-    def _record(self, place: int) -> tuple[str | None, int | None]:
+    def _record(self, name: str, place: int) -> tuple[str | None, int | None]:
         """Return the id of the record at a place, None past the end, and the total if it comes."""
-        with self._limiter.request() as observe:
-            response = self._session.get(
-                self._url,
-                params={"page": place, "pageSize": 1},
-                timeout=_SECONDS,
-                # The key goes to no other host.
-                allow_redirects=False,
-            )
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            said = RateHeaders.parse(headers, time.time())
-            is_exceeded = response.status_code == requests.codes.too_many
-            observe(said, exceeded=is_exceeded)
-        self.limit = said.limit or self.limit
-        if place > 1 and response.status_code in _PAST_END:
+        url = f"{self._client.base_url}{name}?page={place}&pageSize=1"
+        response = self._client.send(url, self._traffic)
+        limit = response.headers.get("x-ratelimit-limit", "")
+        self.limit = int(limit) if limit.isdecimal() else self.limit
+        if place > 1 and response.status in _PAST_END:
             return None, None
-        if response.status_code in _CLOSED:
-            raise _ClosedError
-        response.raise_for_status()
-        document = response.json()
+        if response.status in _CLOSED:
+            raise PermissionError
+        document = json.loads(response.content)
         total = (document.get("meta") or {}).get("total")
         ids = [str(resource["id"]) for resource in document["data"]]
         return ids[0] if ids else None, int(total) if total is not None else None
@@ -134,23 +99,28 @@ class _List:
 
 def survey(account: Account) -> Survey:
     """Look at all lists at once, within the share of the rate limit."""
-    session, limiter = requests.Session(), RateLimiter(account.config.share)
-    session.auth = _Bearer(account.config.api_key)
-    url = account.config.base_url
-    lists = {name: _List(session, limiter, f"{url}{name}") for name in PAGE_SIZES}
-    # On threads that do not hold up the end after Ctrl-C.
-    counted = {
-        name: background.start(partial(each.pages, PAGE_SIZES[name]))
-        for name, each in lists.items()
-    }
-    pages: dict[str, int | None] = {}
+    # Loads the CDK, which takes a second.
+    from source_kustomer.api.client import Client, Traffic  # noqa: PLC0415
+
+    counter = _Counter(Client(account.config), Traffic())
+    pages: dict[str, int | None] = dict.fromkeys(PAGE_SIZES)
     closed = set()
-    for name, future in counted.items():
-        error = future.exception()
-        if isinstance(error, _ClosedError):
+
+    def count(name: str) -> None:
+        try:
+            pages[name] = counter.pages(name, PAGE_SIZES[name])
+        except PermissionError:
             closed.add(name)
-        else:
+        except Exception:  # noqa: BLE001, S110
             # Whatever else goes wrong here, the read says better.
-            pages[name] = future.result() if error is None else None
-    limits = [each.limit for each in lists.values() if each.limit]
-    return Survey(pages, frozenset(closed), max(limits, default=None))
+            pass
+
+    # They hold up neither the read nor the end after Ctrl-C.
+    threads = [threading.Thread(target=count, args=[name], daemon=True) for name in PAGE_SIZES]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + _SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    is_open = {name: pages[name] for name in PAGE_SIZES if name not in closed}
+    return Survey(is_open, frozenset(closed), counter.limit)
