@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from tools.contract.reading import NotObservable
-
 Record = dict[str, Any]
 
-_REFUSALS = frozenset({401, 403})
+REFUSALS = frozenset({401, 403})
 
 # Kustomer's own parameters; whatever else a link holds may be a value.
 _PARAMETER = re.compile(r"[A-Za-z_]{1,20}(\[[A-Za-z_]{1,20}\])?", re.ASCII)
@@ -20,7 +18,8 @@ _PARAMETER = re.compile(r"[A-Za-z_]{1,20}(\[[A-Za-z_]{1,20}\])?", re.ASCII)
 class Exchange:
     """The response to a request, or why there is none: `failure`, or `unasked` if none was sent.
 
-    `sent_at` is monotonic; `kind` says what was asked for: `list`, `key`, `metadata` or `error`.
+    `kind` is what was asked for: `list`, `key`, `metadata`, or `error` where one may come.
+    `sent_at` is monotonic.
     """
 
     kind: str = ""
@@ -36,17 +35,11 @@ class Exchange:
 
     @property
     def is_ok(self) -> bool:
-        """Whether it is a success with a document."""
         return self.status == 200 and self.is_json
 
     @property
-    def is_html(self) -> bool:
-        """Whether the body is a web page."""
-        return self.content.lstrip()[:1] == b"<"
-
-    @property
     def is_disturbed(self) -> bool:
-        """Whether something other than the API answered, or nothing, or a server that fails."""
+        """Whether a server that fails, or something other than the API, or nothing answered."""
         status = self.status or 0
         is_foreign = not self.is_json and bool(self.content.strip())
         return status >= 500 or status in range(300, 400) or status in {0, 407} or is_foreign
@@ -54,35 +47,23 @@ class Exchange:
     @property
     def outcome(self) -> str:
         """The status, or why there is none."""
-        if self.status is None:
-            return self.unasked or self.failure
-        return "200 without JSON" if self.status == 200 and not self.is_json else str(self.status)
+        told = f"{self.status} without JSON" if self.status == 200 else f"{self.status}"
+        return self.unasked or self.failure or ("200" if self.is_ok else told)
 
     @property
-    def unread(self) -> NotObservable:
+    def unread(self) -> tuple[str, str]:
         """Why there is no document to look at, and what would give one."""
-        if self.unasked:
-            return NotObservable(self.unasked, "another run")
-        if self.status in _REFUSALS:
-            return NotObservable(f"the key may not read it ({self.outcome})", "a key with its role")
-        return NotObservable(f"it answers {self.outcome}", "another run")
-
-    def member(self, *names: str) -> Any:
-        """Return a nested member of the document, None where it is not there."""
-        value = self.document
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
-        return value
+        if self.status in REFUSALS:
+            return f"the key may not read it ({self.outcome})", "a key with its role"
+        return self.unasked or f"it answers {self.outcome}", "another run"
 
     @property
     def records(self) -> list[Record]:
-        """The records of a page that are objects."""
         data = self.member("data")
         return [r for r in data if isinstance(r, dict)] if isinstance(data, list) else []
 
     @property
     def ids(self) -> list[str]:
-        """The ids of a page's records."""
         return [str(record.get("id")) for record in self.records]
 
     @property
@@ -92,13 +73,18 @@ class Exchange:
         link = link.get("href") if isinstance(link, dict) else link
         return link if isinstance(link, str) and link else None
 
+    def member(self, *names: str) -> Any:
+        """Return a nested member of the document, None where it is not there."""
+        value = self.document
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
     def number(self, name: str) -> int | None:
-        """Return a count in `meta`, or None."""
-        return whole(self.member("meta", name))
+        return _whole(self.member("meta", name))
 
     def header(self, name: str) -> int | None:
-        """Return the number in a header, or None."""
-        return whole(self.headers.get(name))
+        return _whole(self.headers.get(name))
 
 
 def query_of(link: str | None, list_url: str) -> str | None:
@@ -111,16 +97,14 @@ def query_of(link: str | None, list_url: str) -> str | None:
     return there.query if stays and there.query.isprintable() else None
 
 
-def naming(query: str | None) -> str:
+def naming(query: str) -> str:
     """Say by which parameters a query names a page, beside the page size."""
-    parameters = [name for name, _ in parse_qsl(query or "") if name != "pageSize"]
-    known = [name for name in parameters if _PARAMETER.fullmatch(name)]
-    others = len(parameters) - len(known)
-    return " and ".join([*known, *([f"{others} others"] if others else [])]) or "nothing"
+    names = [name for name, _ in parse_qsl(query) if name != "pageSize"]
+    known = [name if _PARAMETER.fullmatch(name) else "another" for name in names]
+    return " and ".join(known) or "nothing"
 
 
-def whole(value: object) -> int | None:
-    """Return a count that may come as text, None for anything else."""
+def _whole(value: object) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value, re.ASCII):
         return int(value)
     return value if type(value) is int and 0 <= value < 10**18 else None

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tools.contract.observations import Observations
+from tools.contract.observations import ListSeen, Observations
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A value that was seen, in words of ours only, and the sample that it was seen in."""
+    """A value, in words of ours and of Kustomer's only, and the sample that it was seen in."""
 
     value: str
     sample: str
@@ -28,11 +26,12 @@ Reading = Seen | NotObservable
 
 # By list or by kind of response; by "" where there is one reading only.
 Readings = Mapping[str, Reading]
+Look = Callable[[Observations], Readings]
 
 SAME, DIFFERENT, ANSWERED = "same", "different", "open question answered"
 NOT_OBSERVABLE, FAILED = "not observable", "failed"
 
-# What stands in front.
+# In the order of the report.
 VERDICTS = (FAILED, DIFFERENT, ANSWERED, NOT_OBSERVABLE, SAME)
 
 
@@ -40,49 +39,38 @@ VERDICTS = (FAILED, DIFFERENT, ANSWERED, NOT_OBSERVABLE, SAME)
 class Check:
     """One thing that the connector takes for granted, by the number of its quirk.
 
-    `expected` holds the values that are the same, by subject or for all others by "*"; none means
-    that every value is an answer. `is_open` marks a guess. `switches` are those of the sandbox that
-    replay a value.
+    `expected` holds values by subject, or by "*" for all others; without any, every value is an
+    answer. `is_open` marks a guess. `switches` are the sandbox's that replay a value.
     """
 
     quirk: int
     title: str
     expected: Mapping[str, Collection[str]]
-    look: "Callable[[Observations], Readings]"
+    look: Look
     is_open: bool = False
     switches: Mapping[str, str] = field(default_factory=dict)
 
     def takes(self, subject: str, value: str) -> bool:
         """Whether a value is an expected one."""
-        expected = self.expected.get(subject, self.expected.get("*", ()))
-        return not self.expected or value in expected
+        return not self.expected or value in self.expected.get(subject, self.expected.get("*", ()))
 
 
-@dataclass(frozen=True)
 class Row:
-    """A check and what it read; `failure` names the error if it could not."""
+    """A check and what it read; `failure` names the error that kept it from reading."""
 
-    check: Check
-    readings: Readings
-    failure: str = ""
-
-    @classmethod
-    def of(cls, check: Check, observations: "Observations") -> "Row":
-        """Make a check; one that fails leaves the others alone."""
+    def __init__(self, check: Check, observations: Observations) -> None:
+        self.check, self.failure = check, ""
+        self.seen: dict[str, Seen] = {}
+        self.unseen: dict[str, NotObservable] = {}
         try:
-            return cls(check, check.look(observations))
+            for subject, reading in check.look(observations).items():
+                if isinstance(reading, Seen):
+                    self.seen[subject] = reading
+                else:
+                    self.unseen[subject] = reading
         except Exception as e:  # noqa: BLE001
-            return cls(check, {}, type(e).__name__)
-
-    @property
-    def seen(self) -> dict[str, Seen]:
-        """What was seen, by subject."""
-        return {name: r for name, r in self.readings.items() if isinstance(r, Seen)}
-
-    @property
-    def unseen(self) -> dict[str, NotObservable]:
-        """What was not, by subject."""
-        return {name: r for name, r in self.readings.items() if isinstance(r, NotObservable)}
+            # The other checks stand.
+            self.failure = type(e).__name__
 
     @property
     def is_expected(self) -> bool:
@@ -92,10 +80,23 @@ class Row:
     @property
     def verdict(self) -> str:
         """One of `VERDICTS`."""
-        if self.failure:
-            return FAILED
-        if not self.seen:
-            return NOT_OBSERVABLE
-        if self.check.is_open:
-            return ANSWERED
-        return SAME if self.is_expected else DIFFERENT
+        if self.failure or not self.seen:
+            return FAILED if self.failure else NOT_OBSERVABLE
+        return ANSWERED if self.check.is_open else SAME if self.is_expected else DIFFERENT
+
+
+def by_list(look: Callable[[ListSeen], Reading], *, needs_records: bool = False) -> Look:
+    """Read every list that opened; of the others it says why they did not."""
+
+    def readings(seen: Observations) -> Readings:
+        found: dict[str, Reading] = {}
+        for name, each in seen.lists.items():
+            if not each.first.is_ok:
+                found[name] = NotObservable(*each.first.unread)
+            elif needs_records and not each.size:
+                found[name] = NotObservable("it is empty", "a list with records")
+            else:
+                found[name] = look(each)
+        return found
+
+    return readings

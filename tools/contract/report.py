@@ -2,62 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.metadata import PackageNotFoundError, metadata
 
 from tools.contract import replay
 from tools.contract.observations import Observations
-from tools.contract.reading import ANSWERED, NOT_OBSERVABLE, SAME, VERDICTS, Row
+from tools.contract.reading import ANSWERED, SAME, VERDICTS, Row
 
 _DISTRIBUTION = "airbyte-source-kustomer"
-
-WHERE_TO_SEND = (
-    'Send this report with the form "Contract report" among the project\'s issues{address}. It '
-    "holds no record, no key, no name of your organization and none of its custom attributes; read "
-    "it before you send it."
-)
-
-
-def expected(row: Row) -> str:
-    """Return what is expected; (?) marks a guess."""
-    by_value: dict[str, list[str]] = {}
-    for subject, values in row.check.expected.items():
-        by_value.setdefault(" or ".join(values), []).append(subject)
-    texts = [
-        value if subjects == ["*"] else f"{value} ({', '.join(s for s in subjects if s != '*')})"
-        for value, subjects in by_value.items()
-    ]
-    return "; ".join(texts) + " (?)" * (row.check.is_open and bool(texts))
-
-
-def seen(row: Row) -> str:
-    """Return what was seen, and in which sample; what was not, and what would show it."""
-    if row.failure:
-        return f"the check failed ({row.failure}): please report this"
-    values: dict[str, list[str]] = {}
-    for subject, reading in row.seen.items():
-        named = f"{subject}: {reading.sample}" if subject else reading.sample
-        values.setdefault(reading.value, []).append(named if subject not in named.split()[1:] else reading.sample)
-    reasons: dict[str, list[str]] = {}
-    for subject, missing in row.unseen.items():
-        reasons.setdefault(f"{missing.reason}; needs {missing.needed}", []).append(subject)
-    texts = [f"{value} ({', '.join(names)})" for value, names in values.items()]
-    texts += [
-        f"not observable{': ' * any(names)}{', '.join(names)} ({reason})"
-        for reason, names in reasons.items()
-    ]
-    return "; ".join(texts)
-
-
-def verdict(row: Row) -> str:
-    """Return the verdict, and of an open question whether the guess was right."""
-    if row.verdict != ANSWERED or not row.check.expected:
-        return row.verdict
-    return f"{ANSWERED}, {'as guessed' if row.is_expected else 'otherwise'}"
-
-
-def ordered(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows with those in front that ask for a change."""
-    return sorted(rows, key=lambda row: (VERDICTS.index(row.verdict), row.is_expected))
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -68,81 +19,101 @@ def summary(rows: Sequence[Row]) -> str:
 
 def text(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the rows for a terminal of any width; those that are the same by their title only."""
-    for row in ordered(rows):
-        if row.verdict == SAME:
-            continue
-        yield f"\n{verdict(row).upper()}: {row.check.title} (quirk {row.check.quirk})"
-        if row.verdict != NOT_OBSERVABLE and row.check.expected:
-            yield f"  expected: {expected(row)}"
-        yield f"  seen: {seen(row)}"
+    for row in _ordered(rows):
+        if row.verdict != SAME:
+            expected = f"\n  expected: {_expected(row)}" * bool(row.seen and row.check.expected)
+            title = f"{row.check.title} (quirk {row.check.quirk})"
+            yield f"\n{_verdict(row).upper()}: {title}{expected}\n  seen: {_seen(row)}"
     yield "\nSAME: " + "; ".join(row.check.title for row in rows if row.verdict == SAME)
 
 
 def markdown(rows: Sequence[Row], observed: Observations, unfinished: str = "") -> str:
     """Return the report as Markdown."""
     address = "Kustomer's own address" if observed.is_kustomer else "the address KUSTOMER_API_URL"
-    release, today = _version(), datetime.now(timezone.utc).date()
-    readable = [each.sample for each in observed.lists.values() if each.first.is_ok]
-    closed = [
-        f"{name} ({each.first.outcome})"
-        for name, each in observed.lists.items()
-        if not each.first.is_ok
-    ]
-    shown = ordered(rows)
-    cannot = replay.unknown(rows)
-    lines = [
+    release, today = _distribution()[0], datetime.now(timezone.utc).date()
+    by = f"by version {release} (User-Agent `{_DISTRIBUTION}/{release}`)"
+    opened = [each.sample for each in observed.lists.values() if each.first.is_ok]
+    closed = [f"{n} ({e.first.outcome})" for n, e in observed.lists.items() if not e.first.is_ok]
+    shown, cannot = _ordered(rows), replay.unknown(rows)
+    paragraphs = [
         "# What Kustomer's API does",
-        "",
-        f"{len(observed.exchanges)} requests to {address} on {today}, by version {release} "
-        f"(User-Agent `{_DISTRIBUTION}/{release}`).",
-        "",
-        f"Lists that opened: {', '.join(readable) or 'none'}."
-        + f" Lists that did not: {', '.join(closed)}." * bool(closed),
-        "",
-        *((f"Unfinished: {unfinished}", "") if unfinished else ()),
+        f"{len(observed.exchanges)} requests to {address} on {today}, {by}.",
+        f"Unfinished: {unfinished}." if unfinished else "",
+        f"Lists that opened: {', '.join(opened) or 'none'}.",
+        f"Lists that did not: {', '.join(closed)}." if closed else "",
         summary(rows),
-        "",
-        *_table([row for row in shown if row.verdict != SAME]),
-        "",
+        _table(row for row in shown if row.verdict != SAME),
         "<details><summary>What is the same</summary>",
-        "",
-        *_table([row for row in shown if row.verdict == SAME]),
-        "",
+        _table(row for row in shown if row.verdict == SAME),
         "</details>",
-        "",
         "A sandbox that answers like this:",
-        "",
-        "```console",
-        replay.command(rows, observed),
-        "```",
-        "",
-        *((f"It has no switch for: {'; '.join(cannot)}.", "") if cannot else ()),
+        f"```console\n{replay.command(rows, observed)}\n```",
+        f"It has no switch for what was seen of: {'; '.join(cannot)}." if cannot else "",
         where_to_send(),
-        "",
     ]
-    return "\n".join(lines)
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
 def where_to_send() -> str:
     """Say where the report goes, and what is not in it."""
-    try:
-        urls = metadata(_DISTRIBUTION).get_all("Project-URL") or []
-    except PackageNotFoundError:
-        urls = []
-    address = next((f" ({url.rpartition(', ')[2]})" for url in urls), "")
-    return WHERE_TO_SEND.format(address=address)
+    _, address = _distribution()
+    return (
+        f'Send the report with the form "Contract report" among the project\'s issues{address}. It '
+        "holds no record, no key, no name of your organization and none of its custom attributes: "
+        "read it before you send it."
+    )
 
 
-def _table(rows: Sequence[Row]) -> Iterator[str]:
-    yield "| Quirk | What | Expected, (?) guessed | Seen, and in what | Verdict |"
-    yield "| --- | --- | --- | --- | --- |"
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (VERDICTS.index(row.verdict), row.is_expected))
+
+
+def _verdict(row: Row) -> str:
+    """Return the verdict, and of an open question whether the guess was right."""
+    is_guess = row.verdict == ANSWERED and row.check.expected
+    return row.verdict + (f", {'as guessed' if row.is_expected else 'otherwise'}" * bool(is_guess))
+
+
+def _expected(row: Row) -> str:
+    by_value: dict[str, list[str]] = {}
+    for subject, values in row.check.expected.items():
+        by_value.setdefault(" or ".join(values), []).append(subject)
+    texts = [f"{v} ({', '.join(names)})".removesuffix(" (*)") for v, names in by_value.items()]
+    return "; ".join(texts) + " (?)" * (row.check.is_open and bool(texts))
+
+
+def _seen(row: Row) -> str:
+    """Return what was seen, and in which sample; what was not, and what would show it."""
+    if row.failure:
+        return f"the check failed ({row.failure}): please report this"
+    values: dict[str, list[str]] = {}
+    for subject, reading in row.seen.items():
+        is_named = not subject or f" {subject}" in reading.sample
+        sample = reading.sample if is_named else f"{subject}: {reading.sample}"
+        values.setdefault(reading.value, []).append(sample)
+    texts = [f"{value} ({', '.join(samples)})" for value, samples in values.items()]
+    reasons: dict[str, list[str]] = {}
+    for subject, missing in row.unseen.items():
+        reasons.setdefault(f"{missing.reason}; needs {missing.needed}", []).append(subject)
+    for reason, names in reasons.items():
+        texts.append(f"not observable: {', '.join(names)} ({reason})".replace(":  (", " ("))
+    return "; ".join(texts)
+
+
+def _table(rows: Iterator[Row]) -> str:
+    lines = ["| Quirk | What | Expected, (?) guessed | Seen, and in what | Verdict |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
     for row in rows:
-        cells = (str(row.check.quirk), row.check.title, expected(row), seen(row), verdict(row))
-        yield f"| {' | '.join(cells)} |"
+        cells = (str(row.check.quirk), row.check.title, _expected(row), _seen(row), _verdict(row))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
-def _version() -> str:
+def _distribution() -> tuple[str, str]:
+    """Return the version, and the project's address in parentheses where it is known."""
     try:
-        return version(_DISTRIBUTION)
+        known = metadata(_DISTRIBUTION)
     except PackageNotFoundError:
-        return "unknown"
+        return "unknown", ""
+    urls = known.get_all("Project-URL") or []
+    return known["Version"], next((f" ({url.rpartition(', ')[2]})" for url in urls), "")

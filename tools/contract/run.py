@@ -9,9 +9,8 @@ from rich.console import Console
 
 from source_kustomer.timing import Timing
 from tools.contract import report
-from tools.contract.asking import MOST_REQUESTS, TIMING, Asker, OutageError
+from tools.contract.asking import MOST_REQUESTS, TIMING, Asker, OutageError, explain
 from tools.contract.checks import CHECKS
-from tools.contract.explanation import explain
 from tools.contract.observations import begin, observe
 from tools.contract.reading import Row
 from tools.tour.account import read_config
@@ -67,7 +66,7 @@ def _contract(config: Path, path: Path, console: Console, timing: Timing) -> int
     if unfinished:
         # The last whole report stays.
         path = path.with_stem(f"{path.stem}-unfinished")
-    rows = [Row.of(check, seen) for check in CHECKS]
+    rows = [Row(check, seen) for check in CHECKS]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(report.markdown(rows, seen, unfinished), encoding="utf-8")
     for line in report.text(rows):
