@@ -1,14 +1,15 @@
-"""The sandbox is held to the contract, and the report says what differs and nothing else."""
+"""The contract's report says what a server did, for every server that was thought of."""
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,531 +17,503 @@ import pytest
 
 from integration_tests.conftest import NewSandbox
 from sandbox import EVERY_ROLE, LISTS, SWITCHES, Reply, Request, Sandbox
+from sandbox.__main__ import parse_options
 from sandbox.switches import spelled
-from source_kustomer.config import Config
-from tools.contract.__main__ import main
-from tools.contract.api import MADE_UP_KEY, MOST_REQUESTS, Api
+from tools.contract import asking, run
 from tools.contract.checks import CHECKS
-from tools.contract.report import Row
+from tools.contract.observations import MADE_UP_KEY
+from tools.contract.reading import Check
 
 PROJECT = Path(__file__).parents[1]
 SIZES = {"customers": 250, "conversations": 230, "tags": 130, "users": 25}
 
+# The limit's minute, and with it the pace, is a moment.
+TIMING = replace(asking.TIMING, window=0.2, backoff=0.01)
 
-def config_of(sandbox: Sandbox, key: str = "", share: int = 80) -> Config:
-    raw = {"org_name": "acme", "api_key": key or sandbox.key, "rate_limit_share": share}
-    return Config.parse(raw, {"KUSTOMER_API_URL": sandbox.url})
-
-
-def rows_of(sandbox: Sandbox, key: str = "") -> list[Row]:
-    api = Api(config_of(sandbox, key), sleep=lambda _: None)
-    return [Row(check, check.observe(api)) for check in CHECKS]
+SAME, DIFFERENT, UNSEEN, FAILED = "same", "different", "not observable", "failed"
+GUESSED, OTHERWISE = (f"open question answered, {how}" for how in ("as guessed", "otherwise"))
 
 
-def titles(rows: list[Row], result: str) -> set[str]:
-    return {row.check.title for row in rows if row.result == result}
+@dataclass
+class Report:
+    """What a run showed and wrote; `rows` are what was seen, and the verdict, by title."""
+
+    code: int
+    shown: str
+    written: str
+    name: str
+
+    @property
+    def rows(self) -> dict[str, tuple[str, str]]:
+        """The table's rows."""
+        cells = [line.split(" | ") for line in self.written.splitlines() if line[:2] == "| "]
+        return {
+            row[1]: (row[3], row[4].removesuffix(" |")) for row in cells if row[0][2:].isdigit()
+        }
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """The options of the sandbox that answers so."""
+        (command,) = (line for line in self.written.splitlines() if "-m sandbox" in line)
+        return parse_options(shlex.split(command)[3:])
 
 
-def test_the_sandbox_does_what_is_documented(new_sandbox: NewSandbox) -> None:
+Contract = Callable[..., Report]
+
+
+@pytest.fixture
+def contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Contract:
+    """Run the contract in this process against a sandbox."""
+
+    def run_it(sandbox: Sandbox, key: str = "", **timing: float) -> Report:
+        monkeypatch.setenv("KUSTOMER_API_URL", sandbox.url)
+        config = {"org_name": "acme", "api_key": key or sandbox.key, "rate_limit_share": 100}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        options = [f"--{name}={tmp_path / name}" for name in ("config.json", "report.md")]
+        options = [option.replace(".json=", "=").replace(".md=", "=") for option in options]
+        code = run.main(options, replace(TIMING, **timing))
+        reports = sorted(tmp_path.glob("report*.md"), key=lambda path: path.stat().st_mtime_ns)
+        written = reports[-1].read_text("utf-8") if reports else ""
+        shown = " ".join(capsys.readouterr().out.split())
+        return Report(code, shown, written, reports[-1].name if reports else "")
+
+    return run_it
+
+
+def test_the_sandbox_does_what_is_documented(new_sandbox: NewSandbox, contract: Contract) -> None:
     sandbox = new_sandbox(**SIZES)
-    rows = rows_of(sandbox)
-    assert not titles(rows, "different")
-    assert titles(rows, "not observable") == {
-        "The organization's address",
-        "A missing role",
-        "After 10,000 records",
-        "A 429",
-        "sla of conversations",
-    }
-    assert len(sandbox.requests) <= MOST_REQUESTS
+    report = contract(sandbox)
+    verdicts = {verdict for _, verdict in report.rows.values()}
+    assert verdicts == {SAME, GUESSED, "open question answered", UNSEEN}
+    unseen = {title for title, (_, verdict) in report.rows.items() if verdict == UNSEEN}
+    assert unseen == {"Around 10,000 records", "Where sla is"}
+    assert len(report.rows) == len(CHECKS)
+    assert len(sandbox.requests) <= asking.MOST_REQUESTS
     assert {request.method for request in sandbox.requests} == {"GET"}
+    assert {r.key for r in sandbox.requests if r.path[:4] != "/v1/"} == {MADE_UP_KEY}
+    (agent,) = {request.headers["user-agent"] for request in sandbox.requests}
+    assert f"User-Agent `{agent}`" in report.written
+    assert report.written.index(GUESSED) < report.written.index("<details>")
+    assert report.written.rindex("| same |") > report.written.index("<details>")
 
 
-def test_every_check_has_the_number_of_a_quirk_in_their_order() -> None:
+def test_every_check_has_the_number_of_a_quirk() -> None:
     page = (PROJECT / "CONTRIBUTING.md").read_text("utf-8").partition("## The API's quirks\n")[2]
     known = {int(line.partition(".")[0]) for line in page.splitlines() if line[:1].isdigit()}
     numbers = [check.quirk for check in CHECKS]
     assert set(numbers) <= known
-    assert numbers == sorted(numbers)
+    assert len({check.title for check in CHECKS}) == len(CHECKS)
 
 
-LINK, NUMBERING, LAST = (
-    "The link to the next page",
-    "How the next page is named",
-    "The link on the last page",
-)
-META = "What a page says of itself"
-LARGEST, CAP, PAST = "The largest page", "After 10,000 records", "A page past the last one"
-SUCCESS, ERROR = "Rate-limit headers of a success", "Rate-limit headers of an error"
-RESET, REFUSAL = "x-ratelimit-reset of a success", "A 429"
-
-# What each value of a switch, away from its default, makes the report say.
-DIFFERENCES: dict[tuple[str, str], set[str]] = {
-    ("past_end", "onward"): {PAST},
-    ("past_end", "404"): {PAST},
-    ("past_end", "400"): {PAST},
-    ("last_link", "missing"): {LAST},
-    ("last_link", "when_full"): {LAST},
-    ("order", "newest_first"): {"The order of a list"},
-    ("totals", "all"): {"Totals"},
-    ("totals", "none"): {"Totals"},
-    ("numbers_as_text", "yes"): {"Numbers in meta"},
-    ("too_large", "refused"): {LARGEST},
-    ("largest_page", "100"): {LARGEST},
-    ("default_page", "100"): {"The default page"},
-    ("links", "absolute"): {LINK},
-    ("links", "object"): {LINK},
-    ("links", "without_size"): {LINK},
-    ("meta", "missing"): {META, "Totals"},
-    ("cursors", "conversations"): {NUMBERING},
-    # A list of one page does not show that it is read by cursors.
-    ("cursors", "+".join(LISTS)): {NUMBERING, META, PAST},
-    ("cap", "cut"): {CAP},
-    ("cap", "refused"): {CAP},
-    ("rate_headers", "never"): {SUCCESS, ERROR, REFUSAL},
-    ("rate_headers", "success"): {ERROR, REFUSAL},
-    ("rate_headers", "exceeded"): {SUCCESS, ERROR},
-    ("reset", "milliseconds"): {REFUSAL},
-    ("reset", "iso"): {REFUSAL},
-    ("reset", "none"): {REFUSAL},
-    ("reset_when", "always"): {RESET},
-    ("retry_after", "seconds"): {REFUSAL},
-    ("retry_after", "date"): {REFUSAL},
-    ("missing_role", "401"): {"A missing role"},
-    ("probe", "no"): {"The probe of the key"},
-    ("probe_roles", "no"): {"The probe of the key"},
-    # A key without the role sees the same; only a missing path is a difference.
-    ("metadata", "closed"): set(),
-    ("metadata", "404"): {"Metadata of custom attributes"},
-    ("error_form", "long_text"): set(),
-    ("error_form", "short"): set(),
-    ("error_form", "html"): {"Bodies of errors"},
-    ("unknown_organization", "401"): {"An unknown organization"},
+LENGTHS: Mapping[str, Mapping[str, int]] = {
+    "cap": {"customers": 10_050},
+    "last_link": {"customers": 300, "tags": 100},
+    "largest_page": {"users": 200},
 }
+VALUES = [(name, value) for name, values in SWITCHES.items() for value in values[1:]]
 
 
-def test_every_value_of_every_switch_is_tried() -> None:
-    values = {(name, spelled(value)) for name, values in SWITCHES.items() for value in values[1:]}
-    assert values == DIFFERENCES.keys()
-
-
-@pytest.mark.parametrize(("name", "value"), DIFFERENCES, ids=map("=".join, DIFFERENCES))
-def test_a_switch_away_from_its_default_is_what_differs(
-    new_sandbox: NewSandbox, name: str, value: str
+@pytest.mark.parametrize(("name", "value"), VALUES, ids=[f"{n}={spelled(v)}" for n, v in VALUES])
+def test_each_switch_of_a_sandbox_is_found_again_in_its_report(
+    new_sandbox: NewSandbox, contract: Contract, name: str, value: Any
 ) -> None:
-    chosen = {spelled(v): v for v in SWITCHES[name]}[value]
-    lengths = {
-        "cap": {"customers": 10_050},
-        "last_link": {"customers": 300, "tags": 100},
-        "largest_page": {"users": 200},
-    }
-    sandbox = new_sandbox(**(SIZES | lengths.get(name, {})), **{name: chosen})
-    key = ""
-    if name == "missing_role":
-        key = sandbox.add_key(roles=tuple(role for role in EVERY_ROLE if "brand" not in role))
+    closed = ("brands",) if name == "missing_role" else ()
+    sandbox = new_sandbox(**{**SIZES, **LENGTHS.get(name, {}), name: value, "closed": closed})
     if name in {"reset", "retry_after", "rate_headers"}:
-        sandbox.before(lambda _: sandbox.refusal(5) if len(sandbox.requests) == 4 else None)
-    assert titles(rows_of(sandbox, key), "different") == DIFFERENCES[name, value]
-    assert len(sandbox.requests) <= MOST_REQUESTS
+        sandbox.before(lambda _: sandbox.refusal(0.1) if len(sandbox.requests) == 4 else None)
+    report = contract(sandbox)
+    found = {key: v for key, v in report.switches.items() if key in SWITCHES}
+    assert found == {name: value}
+    assert report.switches["closed"] == [*closed]
+    assert "It has no switch" not in report.written
 
 
-def configured(folder: Path, key: str, org: str = "acme", share: int = 100) -> Path:
-    path = folder / "config.json"
-    path.write_text(json.dumps({"org_name": org, "api_key": key, "rate_limit_share": share}))
-    return path
-
-
-@contextmanager
-def sandbox_process(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
-    ready = folder / "ready.json"
-    command = [sys.executable, "-m", "sandbox", "--port=0", f"--ready-file={ready}", *arguments]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as process:
-        try:
-            while not ready.exists():
-                assert process.poll() is None
-                time.sleep(0.05)
-            yield json.loads(ready.read_text())
-        finally:
-            process.terminate()
-
-
-def contract_command(folder: Path, key: str) -> list[str | Path]:
-    config, report = configured(folder, key), folder / "contract.md"
-    module = "tools.contract"
-    return [sys.executable, "-m", module, "--config", config, "--report", report]
-
-
-def environment(url: str) -> dict[str, str]:
-    return {**os.environ, "KUSTOMER_API_URL": url, "COLUMNS": "200"}
-
-
-def test_as_processes_the_report_names_exactly_the_switches_that_were_set(tmp_path: Path) -> None:
-    switches = ["past_end=404", "order=newest_first", "totals=none", "error_form=html"]
-    options = [word for switch in switches for word in ("--switch", switch)]
-    sizes = [f"--{name}={count}" for name, count in SIZES.items()]
-    with sandbox_process(tmp_path, *sizes, "--limit", "2000", *options) as told:
-        done = subprocess.run(
-            contract_command(tmp_path, told["key"]),
-            cwd=PROJECT,
-            env=environment(told["url"]),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
-    report = (tmp_path / "contract.md").read_text("utf-8")
-    cells = [line.split(" | ") for line in report.splitlines() if line.startswith("| ")]
-    assert [(row[0], row[1]) for row in cells if row[-1] == "different |"] == [
-        ("| 9", "Totals"),
-        ("| 16", "Bodies of errors"),
-        ("| 24", PAST),
-        ("| 25", "The order of a list"),
-    ]
-    assert "4 differ" in report
-    assert "4 differ" in done.stdout
-    assert done.stdout.count(" different ") == 4
-    assert "another address" in report
-    assert "Contract report" in report
-
-
-def test_when_it_is_interrupted_what_was_seen_so_far_is_written(
-    new_sandbox: NewSandbox, tmp_path: Path
-) -> None:
-    sandbox = new_sandbox(**SIZES)
-    with subprocess.Popen(
-        contract_command(tmp_path, sandbox.key),
-        cwd=PROJECT,
-        env=environment(sandbox.url),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-
-        @sandbox.before
-        def interrupt(_: Request) -> None:
-            if len(sandbox.requests) == 15:
-                process.send_signal(signal.SIGINT)
-
-        stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert not stderr
-    assert "Stopped." in stdout
-    report = (tmp_path / "contract.md").read_text("utf-8")
-    assert "It was stopped before all checks were made." in report
-    rows = [line for line in report.splitlines() if line.endswith(("same |", "observable |"))]
-    assert 4 <= len(rows) < len(CHECKS)
-
-
-MARK = "zq"
-NUMBER = 8_191_817
-
-
-def marked(value: Any, *, names: bool = False) -> Any:
-    """Mark every string and number in a value, and with `names` the names of its members."""
-    if isinstance(value, dict):
-        return {
-            f"{MARK}-{k}" if names else k: marked(v, names=names or k in {"custom", "meta"})
-            for k, v in value.items()
-        }
-    if isinstance(value, list):
-        return [marked(item, names=names) for item in value]
-    if isinstance(value, str):
-        return f"{MARK}-{value}"
-    return value if isinstance(value, bool) or value is None else NUMBER
-
-
-def mark_everything(sandbox: Sandbox) -> None:
-    """Let every value, custom name, header and error word of the sandbox carry the mark."""
-    for name in LISTS:
-        for record in sandbox.lists[name]:
-            record["attributes"] = marked(record["attributes"]) | {f"{MARK}Unlisted": NUMBER}
-            record["relationships"] = {
-                **marked(record["relationships"]),
-                f"{MARK}-orders": {"links": {"self": f"/{MARK}"}, "meta": {}},
-                f"{MARK}Owner": {"data": {"type": MARK, "id": MARK}},
-                f"{MARK}Link": {"links": {"self": f"/{MARK}"}},
-            }
-            record["id"], record["type"] = f"{MARK}{record['id']}", MARK
-            record[f"{MARK}Member"] = MARK
-    sandbox.touch()
-    for properties in sandbox.metadata.values():
-        properties |= {f"{MARK}Str": {"displayName": MARK}}
-    sandbox.before(lambda request: marked_reply(request, len(sandbox.requests)))
-
-
-def marked_reply(request: Request, count: int) -> Reply | None:
-    """Answer what is no list of records in the sandbox, every part of it marked."""
-    headers = dict.fromkeys(("x-ratelimit-limit", "x-ratelimit-remaining", "Retry-After"), MARK)
-    headers |= {"x-ratelimit-reset": f"{MARK}-1", MARK: MARK}
-    status, body = 200, dict[str, Any]()
-    if count == 5:
-        status, body = 429, {"errors": [{MARK: MARK}]}
-    elif request.key == MADE_UP_KEY:
-        status, body = 401, {"errors": [{"detail": MARK, "status": MARK}]}
-    elif request.path == "/v1/auth/tokens/current":
-        body = {"data": {"attributes": {"roles": [MARK], "name": MARK}}}
-    elif request.path == "/v1/teams":
-        link = f"https://{MARK}.example/v1/teams?page=2"
-        body = {"data": [], "meta": {MARK: MARK, "total": MARK}, "links": {"next": link}}
-    elif request.path == "/v1/brands":
-        meta = {"page": NUMBER, "pageSize": NUMBER, "total": NUMBER}
-        body = {"data": [{"id": MARK}], "meta": meta, "links": {"next": f"?{MARK}={MARK}"}}
-    elif not request.path.removeprefix("/v1/").startswith((*LISTS, "metadata")):
-        status, headers = 301, {**headers, "Location": f"https://{MARK}.example"}
-        return Reply(status, f"<html>{MARK}", headers)
-    return Reply(status, body, headers) if body else None
-
-
-def test_the_report_holds_nothing_of_the_account(
-    new_sandbox: NewSandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    sandbox = new_sandbox(**SIZES)
-    mark_everything(sandbox)
-    key = f"{MARK}-key-of-the-account-5f1e27"
-    sandbox.keys[key] = sandbox.keys[sandbox.key]
-    monkeypatch.setenv("KUSTOMER_API_URL", f"{sandbox.url}/")
-    monkeypatch.setenv("COLUMNS", "300")
-    report = tmp_path / "contract.md"
-    config = configured(tmp_path, key, org=f"{MARK}-organization")
-    assert main(["--config", str(config), "--report", str(report)], lambda _: None) == 0
-    shown = capsys.readouterr()
-    written = report.read_bytes().decode()
-    assert written.count("\n| ") == len(CHECKS) + 2
-    # Enough was seen that there was something to give away.
-    assert written.count("different |") + written.count("same |") > 25
-    for text in (written, shown.out.replace(str(report), ""), shown.err):
-        assert MARK not in text.lower()
-        assert str(NUMBER) not in text.replace(",", "")
-        assert sandbox.url.rpartition(":")[2] not in text
-        assert "127.0.0.1" not in text
-
-
-def test_custom_names_are_counted_by_their_suffix(new_sandbox: NewSandbox) -> None:
-    rows = rows_of(new_sandbox(**SIZES))
-    (row,) = (row for row in rows if row.check.title == "Custom attributes by suffix")
-    assert row.seen
-    assert row.seen.text == "At 1, Bool 2, Num 4, Str 4, Tree 2, Txt 1, without 1"
-
-
-RECORD = {"type": "tag", "id": "1", "attributes": {}, "relationships": {}, "links": {}}
-
-
-@pytest.mark.parametrize(
-    ("change", "title", "text"),
-    [
-        ({"attributes": {"name": ["a"]}}, "Types of values", "do not fit: tags.name"),
-        ({"attributes": {"createdAt": "2024-01-01"}}, "Times", "otherwise: tags.createdAt"),
-        ({"attributes": {"brandNew": 1}}, "Attributes without a column", "1 (tags)"),
-        (
-            {"relationships": {"org": {"links": {"self": "/v1/orgs/1"}}}},
-            "Relationships without an id",
-            "org",
-        ),
-        (
-            {"relationships": {"newKind": {"data": {"type": "a", "id": "1"}}}},
-            "Relationships and members without a column",
-            "other relationships: 1",
-        ),
-        ({"meta": {}}, "Relationships and members without a column", "other members: 1"),
-    ],
-    ids=["type", "time", "attribute", "link only", "relationship", "member"],
-)
-def test_a_record_that_is_not_as_documented_differs(
-    new_sandbox: NewSandbox, change: dict[str, Any], title: str, text: str
-) -> None:
-    sandbox = new_sandbox(customers=0, conversations=0, users=0, teams=0, brands=0, tags=1)
-    sandbox.lists["tags"] = [RECORD | change]
-    rows = rows_of(sandbox)
-    assert titles(rows, "different") == {title}
-    (row,) = (row for row in rows if row.check.title == title)
-    assert row.seen
-    assert text in row.seen.text
-
-
-def test_a_custom_value_of_another_type_than_its_suffix_differs(new_sandbox: NewSandbox) -> None:
-    sandbox = new_sandbox(**SIZES)
-    sandbox.lists["users"][3]["attributes"]["custom"] = {"seniorityNum": "many", "newStr": ["a"]}
-    rows = rows_of(sandbox)
-    assert titles(rows, "different") == {
-        "Custom attributes by suffix",
-        "Custom attributes with arrays",
+def test_a_report_can_be_replayed(new_sandbox: NewSandbox, contract: Contract) -> None:
+    switches = {
+        "past_end": "404",
+        "last_link": "missing",
+        "order": "newest_first",
+        "totals": "none",
+        "numbers_as_text": True,
+        "default_page": 100,
+        "links": "absolute",
+        "cursors": ("users", "tags"),
+        "rate_headers": "success",
+        "error_form": "short",
+        "parameters": "honoured",
     }
+    sizes = {**SIZES, "teams": 8}
+    report = contract(new_sandbox(**sizes, **switches, limit=500, closed=("brands",)))
+    assert report.switches["limit"] == 500
+    options = report.switches
+    del options["ready_file"], options["port"]
+    again = contract(new_sandbox(**options))
+    assert again.rows == report.rows
+
+
+Play = Callable[[Sandbox], object]
+
+
+def answering(path: str, reply: Callable[[Sandbox, Request], Reply | None]) -> Play:
+    """Answer the requests for a path with what `reply` returns."""
+
+    def play(sandbox: Sandbox) -> None:
+        sandbox.before(lambda r: reply(sandbox, r) if r.path == f"/v1/{path}" else None)
+
+    return play
+
+
+def changed(path: str, change: Callable[[Any, Request], object]) -> Play:
+    """Change the documents of a path before they leave."""
+
+    def reply(sandbox: Sandbox, request: Request) -> Reply:
+        reply = sandbox.respond(request)
+        document = json.loads(reply.content)
+        if reply.status == 200:
+            change(document, request)
+        return replace(reply, body=document)
+
+    return answering(path, reply)
+
+
+def record_of(name: str, **changes: Any) -> Play:
+    """Change the members of a list's fourth record."""
+
+    def play(sandbox: Sandbox) -> None:
+        record = sandbox.lists[name][3]
+        for member, value in changes.items():
+            record[member] = {**record[member], **value} if member in record else value
+        sandbox.touch()
+
+    return play
+
+
+def past(reply: Any) -> Play:
+    return answering("tags", lambda _, r: Reply(200, reply) if r.page > 2 else None)
+
+
+def first_page_again(name: str, pages: int) -> Play:
+    def reply(sandbox: Sandbox, request: Request) -> Reply | None:
+        again = replace(request, params={**request.params, "page": "1"})
+        return sandbox.respond(again) if request.page > pages else None
+
+    return answering(name, reply)
+
+
+def equal_times(sandbox: Sandbox) -> None:
+    for record in sandbox.lists["users"]:
+        record["attributes"]["createdAt"] = "2024-01-01T00:00:00.000Z"
+    sandbox.touch()
+
+
+def on_second_look(change: Callable[[Sandbox], object]) -> Play:
+    def play(sandbox: Sandbox) -> None:
+        def hook(request: Request) -> None:
+            if request.path == "/v1/users" and len(sandbox.of("users")) == 2:
+                change(sandbox)
+                sandbox.touch()
+
+        sandbox.before(hook)
+
+    return play
+
+
+def echo(document: Any, request: Request) -> None:
+    document["meta"]["pageSize"] = int(request.params["pageSize"])
+
+
+def unlink(document: Any, _: Request) -> None:
+    document["links"]["next"] = None
+
+
+CAPPED = {"customers": 10_150}
+LIST, END, AFTER = "The list of {}", "The link on the last page", "The page after the last one"
+CAP, LARGEST, ORDER = "Around 10,000 records", "The largest page", "The order of a list"
+TWICE, HEADERS = "The first page, twice in a row", "Rate-limit headers by response"
+TYPES, PLACES = (
+    "Types of values, and forms of times",
+    "Attributes, relationships and members without a column",
+)
+KEY, ROLES, SUFFIX = (
+    "The account's key, asked of the probe",
+    "What a role opens, and what is refused without it",
+    "Custom attributes by suffix",
+)
+METADATA, BODIES = "Metadata of custom attributes", "Bodies of errors"
+NESTED = "[" * 200_000 + "]" * 200_000
+HUGE = '{"meta": {"total": ' + "9" * 400 + '}, "data": [], "links": {"next": null}}'
+
+# What a server does, and what its report says of it.
+PLAYED: dict[str, tuple[dict[str, Any], Play | None, str, str, str]] = {
+    "page 100 has no link": (
+        {**CAPPED, "cap": "unlinked"}, None, CAP, "no link, then more records", OTHERWISE),
+    "page 100 has no link, as an end": (
+        {**CAPPED, "cap": "unlinked"}, None, END, "null, but pages follow page 100", DIFFERENT),
+    "page 1 again after 10,000": (
+        CAPPED, first_page_again("customers", 100), CAP, "a link, then no new record", OTHERWISE),
+    "page 1 again after the end": (
+        {}, first_page_again("tags", 2), AFTER, "200, the first page again", OTHERWISE),
+    "pageSize echoes the request": (
+        {}, changed("tags", echo), LARGEST, "100, but meta.pageSize tells 1000", OTHERWISE),
+    "a list fails": (
+        {}, answering("teams", lambda *_: Reply(500)), LIST.format("teams"), "page 1: 500",
+        DIFFERENT),
+    "a list is refused from page 2 on": (
+        {}, answering("tags", lambda s, r: s.error(403, "forbidden", "") if r.page > 1 else None),
+        LIST.format("tags"), "page 2: 403", DIFFERENT),
+    "no headers from the probe": (
+        {}, answering("auth/tokens/current", lambda s, r: s.respond(r)), HEADERS,
+        "neither (key: 1 of them)", OTHERWISE),
+    "a first page without a link, of more by the total": (
+        {}, changed("customers", unlink), END, "null, but pages follow page 1", DIFFERENT),
+    "no role for tags": (
+        {"closed": ("tags",)}, None, LIST.format("tags"), "the key may not read it (403)", UNSEEN),
+    "no role for tags, in roles": (
+        {"closed": ("tags",)}, None, ROLES, "403 without its role (tags", GUESSED),
+    "a role that does not open": (
+        {}, answering("tags", lambda s, _: s.error(403, "forbidden", "")), ROLES,
+        "403 with its role (tags: org.permission.tag.read)", OTHERWISE),
+    "the probe refuses, the lists are open": (
+        {}, answering("auth/tokens/current", lambda s, _: s.error(403, "forbidden", "")), KEY,
+        "403 (read as: ", DIFFERENT),
+    "null after the end": ({}, past({"data": None}), AFTER, "200, data that is no list", OTHERWISE),
+    "nothing after the end": ({}, past({"links": {}}), AFTER, "200, no data", OTHERWISE),
+    "equal createdAt": ({}, equal_times, ORDER, "by updatedAt, ascending (users", OTHERWISE),
+    "few brands have no order": ({}, None, ORDER, "only 3 brands", GUESSED),
+    "new records in front": (
+        {}, on_second_look(lambda s: s.insert("users", 2)), TWICE,
+        "new records in front (users", SAME),
+    "a record is removed": (
+        {}, on_second_look(lambda s: s.remove("users", 1, at=4)), TWICE,
+        "records removed in between (users", SAME),
+    "another order": (
+        {}, on_second_look(lambda s: s.lists["users"].reverse()), TWICE,
+        "another order (users", DIFFERENT),
+    "a record on two pages": (
+        {}, lambda s: s.lists["tags"].__setitem__(101, s.lists["tags"][3]),
+        "Two neighbouring pages", "records repeat (tags", DIFFERENT),
+    "asterisks in a text": (
+        {}, record_of("tags", attributes={"name": "***"}), "Masked values", "none in 130 tags",
+        "open question answered"),
+    "a masked phone": (
+        {}, None, "Masked values", "phones 250", "open question answered"),
+    "a number of 400 digits": (
+        {}, answering("brands", lambda *_: Reply(200, HUGE)), LIST.format("brands"),
+        "200 (0 brands)", SAME),
+    "JSON 200,000 deep": (
+        {}, answering("brands", lambda *_: Reply(200, NESTED)), LIST.format("brands"),
+        "page 1: 200 without JSON", DIFFERENT),
+    "a cursor's parameter": (
+        {"cursors": ("tags",)}, None, "Parameters that name the next page", "page[after] (tags",
+        DIFFERENT),
+    "the end by cursor": ({"cursors": ("tags",)}, None, END, "null (", SAME),
+    "a cursor's list that is long": (
+        {"cursors": ("conversations",), "conversations": 900}, None, END,
+        "its cursors lead no further than 800 conversations", SAME),
+    "a list without total that is long": (
+        {"conversations": 1230}, None, AFTER, "200, empty, no next link (", GUESSED),
+    "other sorts than documented": (
+        {"parameters": "honoured"}, None, "Parameters that could sort, or filter by time",
+        "begins after the record (customers, page[after]", OTHERWISE),
+    "a minute that slides": ({}, None, "How the minute is counted", "slides", GUESSED),
+    "a value of another type": (
+        {}, record_of("tags", attributes={"name": ["a"]}), TYPES,
+        "name: array of string 1 (130 tags)", DIFFERENT),
+    "another form of time": (
+        {}, record_of("tags", attributes={"createdAt": "2024-01-01"}), TYPES,
+        "createdAt: string of another form 1", DIFFERENT),
+    "values that are converted": (
+        {}, None, TYPES, "converted: externalId: integer 5", SAME),
+    "an attribute without a column": (
+        {}, record_of("tags", attributes={"brandNew": 1}), PLACES, "brandNew 1 (130 tags)",
+        OTHERWISE),
+    "a relationship without a column": (
+        {}, record_of("tags", relationships={"newKind": {"data": None}}), PLACES, "newKind 1",
+        OTHERWISE),
+    "a member without a column": ({}, record_of("tags", extra={}), PLACES, "extra 1", OTHERWISE),
+    "a class of custom objects": ({}, None, PLACES, "(custom objects) 25", GUESSED),
+    "a link without an id": (
+        {}, record_of("tags", relationships={"org": {"links": {"self": "/v1/orgs/1"}}}),
+        "Relationships with only a link, beside messages", "org 1", DIFFERENT),
+    "another id and link": (
+        {}, record_of("tags", links={"self": "/tags/1"}), "Ids, types and links",
+        "24 hexadecimals, its type 1", DIFFERENT),
+    "sla as an attribute": (
+        {}, record_of("conversations", attributes={"sla": {}}), "Where sla is", "attributes 1",
+        "open question answered"),
+    "what never came": (
+        {}, None, "How documented values are absent", "never came: externalId (6 teams)",
+        "open question answered"),
+    "a custom value of another type": (
+        {}, record_of("users", attributes={"custom": {"seniorityNum": "x"}}), SUFFIX,
+        "string 1 (Num:", DIFFERENT),
+    "an array that metadata do not know": (
+        {}, record_of("users", attributes={"custom": {"shiftStr": ["x"]}}), METADATA,
+        "1 without their arrays (users", DIFFERENT),
+    "members of the metadata": (
+        {}, None, METADATA, "displayName string 12, type string 10", SAME),
+    "a 429": (
+        {}, lambda s: s.before(lambda _: s.refusal(0.1) if len(s.requests) == 9 else None), BODIES,
+        "429: 1 of them", SAME),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("played", PLAYED)
+def test_the_report_says_what_the_server_did(
+    new_sandbox: NewSandbox, contract: Contract, played: str
+) -> None:
+    options, play, title, text, verdict = PLAYED[played]
+    sandbox = new_sandbox(**{**SIZES, **options})
+    if play:
+        play(sandbox)
+    report = contract(sandbox)
+    seen, told = report.rows[title]
+    assert text in seen
+    assert told == verdict
+    assert FAILED not in {result for _, result in report.rows.values()}
+    assert len(sandbox.requests) <= asking.MOST_REQUESTS
+
+
+PAGE = Reply(503, "<html>Back soon", {"Content-Type": "text/html"})
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
+    ("reply", "words"),
     [
-        (lambda records: records.reverse(), "another order"),
-        (lambda records: records.pop(0), "other records"),
+        (PAGE, "web page"),
+        (replace(PAGE, status=200), "web page"),
+        (Reply(302, "", {"Location": "https://login.example"}), "redirects"),
+        (Reply(407), "proxy"),
+        (Reply(500), "status 500"),
+        (Reply(429, "", {"Retry-After": "3600"}), "rate limit"),
+        (Reply(429, "", {"Retry-After": "0"}), "rate limit"),
+        (Reply(reset=True), "connection"),
+        (Reply(hang=1.0), "did not answer in time"),
     ],
-    ids=["moved", "vanished"],
+    ids=["503", "200", "302", "407", "500", "429 long", "429 for ever", "reset", "silence"],
 )
-def test_a_page_that_changes_between_two_reads_differs(
-    new_sandbox: NewSandbox, change: Callable[[list[Any]], object], text: str
+@pytest.mark.parametrize("after", [0, 20])
+def test_an_outage_ends_in_a_sentence_and_leaves_the_last_report(
+    tmp_path: Path,
+    new_sandbox: NewSandbox,
+    contract: Contract,
+    reply: Reply,
+    words: str,
+    after: int,
 ) -> None:
     sandbox = new_sandbox(**SIZES)
-
-    @sandbox.before
-    def move(request: Request) -> None:
-        earlier = [r.query for r in sandbox.of("users")[:-1]]
-        if request.path == "/v1/users" and earlier.count(request.query) == 1:
-            change(sandbox.lists["users"])
-            sandbox.touch()
-
-    rows = rows_of(sandbox)
-    (row,) = (row for row in rows if row.check.title == "A page read twice")
-    assert row.seen
-    assert f"{text} (users)" in row.seen.text
-    assert row.result == "different"
+    last = tmp_path / "report.md"
+    last.write_text("yesterday's")
+    sandbox.before(lambda _: reply if len(sandbox.requests) > after else None)
+    report = contract(sandbox, response=0.2, silence=0.2)
+    assert report.code == 1
+    assert words in report.shown
+    assert last.read_text() == "yesterday's"
+    assert len(sandbox.requests) <= after + 6
+    assert ("Unfinished" in report.written) == (after > 0)
 
 
-def test_records_that_repeat_on_the_next_page_differ(new_sandbox: NewSandbox) -> None:
+@pytest.mark.parametrize(
+    ("flaw", "cause"),
+    [
+        ({"expired": True}, "401 (read as: expired key)"),
+        ({"other_region": True}, "401 (read as: other region)"),
+        ({"ip_restricted": True}, "403 (read as: ip restricted)"),
+    ],
+    ids=["expired", "region", "address"],
+)
+def test_a_key_that_opens_nothing_is_an_answer_all_the_same(
+    new_sandbox: NewSandbox, contract: Contract, flaw: dict[str, bool], cause: str
+) -> None:
+    sandbox = new_sandbox()
+    report = contract(sandbox, sandbox.add_key(**flaw))
+    assert report.code == 1
+    assert report.name == "report-unfinished.md"
+    assert report.rows[KEY] == (cause, DIFFERENT)
+    assert [t for t, (_, verdict) in report.rows.items() if verdict == DIFFERENT] == [KEY]
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "words"),
+    [
+        ("MOST_REQUESTS", 20, "the requests were used up"),
+        ("LONGEST_RUN", 0.3, "the time was used up"),
+    ],
+)
+def test_what_was_not_asked_for_is_not_observable(
+    new_sandbox: NewSandbox,
+    contract: Contract,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    value: float,
+    words: str,
+) -> None:
+    monkeypatch.setattr(asking, bound, value)
+    report = contract(new_sandbox(**SIZES, latency=0.02))
+    assert report.code == 0
+    assert words in report.rows[METADATA][0]
+    assert report.rows[METADATA][1] == UNSEEN
+    assert DIFFERENT not in {verdict for _, verdict in report.rows.values()}
+
+
+def test_what_the_server_asks_to_wait_is_waited_for_with_words(
+    new_sandbox: NewSandbox, contract: Contract
+) -> None:
     sandbox = new_sandbox(**SIZES)
-    sandbox.lists["tags"][101] = sandbox.lists["tags"][3]
-    assert "Two neighbouring pages" in titles(rows_of(sandbox), "different")
+    sandbox.before(lambda _: sandbox.refusal(1.2) if len(sandbox.requests) == 9 else None)
+    report = contract(sandbox)
+    assert report.code == 0
+    assert "The rate limit is used up: waiting" in report.shown
+    assert sandbox.statuses.count(429) == 1
+    assert "epoch seconds (429: 1 of them)" in report.rows["x-ratelimit-reset by response"][0]
+
+
+@pytest.mark.parametrize(("window", "told"), [("sliding", "slides"), ("fixed", "fixed")])
+def test_how_the_minute_is_counted_shows_when_it_has_passed(
+    new_sandbox: NewSandbox, contract: Contract, window: str, told: str
+) -> None:
+    report = contract(new_sandbox(window=window, window_seconds=8.0), window=8.0)
+    assert told in report.rows["How the minute is counted"][0]
+    assert "to see how the limit's minute is counted" in report.shown
+    assert report.switches["window"] == window
+
+
+def test_a_check_that_fails_says_so_and_the_others_stand(
+    new_sandbox: NewSandbox, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> Any:
+        raise RecursionError
+
+    broken = Check(7, "A broken check", {}, fail)
+    monkeypatch.setattr(run, "CHECKS", (*reversed(CHECKS), broken))
+    report = contract(new_sandbox())
+    assert report.rows["A broken check"][1] == FAILED
+    assert "RecursionError" in report.rows["A broken check"][0]
+    assert len(report.rows) == len(CHECKS) + 1
+    assert report.written.index("A broken check") < report.written.index(GUESSED)
 
 
 ODD: list[Any] = [
     None,
     [],
     7,
-    "text",
     {"data": None, "links": [], "meta": "x"},
     {"data": [None, 5, {"id": None}], "links": {"next": 5}, "meta": {"pageSize": {}}},
     {"data": [{"id": 1, "attributes": [], "relationships": 5}], "links": {"next": "http://[::1"}},
     {"data": {"attributes": {"properties": []}}, "errors": [None]},
-    {"errors": {"detail": []}},
 ]
 
 
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize("document", ODD, ids=map(json.dumps, ODD))
 def test_whatever_comes_every_check_ends(
-    new_sandbox: NewSandbox, document: Any, status: int
+    new_sandbox: NewSandbox, contract: Contract, document: Any, status: int
 ) -> None:
     sandbox = new_sandbox()
     sandbox.before(lambda _: Reply(status, json.dumps(document)))
-    assert len(rows_of(sandbox)) == len(CHECKS)
-    assert len(sandbox.requests) <= MOST_REQUESTS
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [Reply(reset=True), Reply(500), Reply(200, "{", truncate_at=1)],
-    ids=["reset", "500", "cut off"],
-)
-def test_when_nothing_can_be_read_it_ends_in_a_sentence(
-    new_sandbox: NewSandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    reply: Reply,
-) -> None:
-    sandbox = new_sandbox()
-    sandbox.before(lambda _: replace(reply))
-    monkeypatch.setenv("KUSTOMER_API_URL", sandbox.url)
-    config = configured(tmp_path, sandbox.key)
-    report = str(tmp_path / "contract.md")
-    assert main(["--config", str(config), "--report", report], lambda _: None) == 1
-    shown = capsys.readouterr().out
-    assert "The API does not answer" in shown or "No list could be read" in shown
-    assert len(sandbox.requests) <= MOST_REQUESTS
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (None, 'it holds {"org_name": "acme", "api_key": "..."}'),
-        ("{", "not JSON"),
-        ("[]", "not a JSON object"),
-        ('{"org_name": "acme", "api_key": ""}', "API key is empty"),
-    ],
-)
-def test_a_configuration_that_cannot_be_used_ends_it_in_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, words: str
-) -> None:
-    config = tmp_path / "config.json"
-    if content is not None:
-        config.write_text(content)
-    assert main(["--config", str(config)]) == 2
-    assert words in " ".join(capsys.readouterr().out.split())
-
-
-class Clock:
-    """A clock that only `sleep` moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.mark.parametrize(
-    ("switches", "seconds"),
-    [({}, 9 * 60 / 500), ({"rate_headers": "never"}, 9 * 60 / 150)],
-    ids=["limit of 1000", "limit unknown"],
-)
-def test_requests_leave_evenly_within_the_share(
-    new_sandbox: NewSandbox, switches: dict[str, str], seconds: float
-) -> None:
-    sandbox, clock = new_sandbox(**switches), Clock()
-    api = Api(config_of(sandbox, share=50), sleep=clock.sleep, clock=clock)
-    for number in range(10):
-        api.get(f"tags?page={number + 1}")
-    # Before the first response the smallest plan's limit counts.
-    assert seconds - 0.001 <= clock.now <= seconds + 60 / 150
-    assert len(sandbox.requests) == 10
-
-
-@pytest.mark.parametrize("retry_after", ["none", "seconds"])
-def test_after_a_429_it_waits_as_long_as_it_is_told(
-    new_sandbox: NewSandbox, retry_after: str
-) -> None:
-    sandbox, clock = new_sandbox(retry_after=retry_after), Clock()
-    sandbox.before(lambda _: sandbox.refusal(20) if len(sandbox.requests) == 1 else None)
-    api = Api(config_of(sandbox), sleep=clock.sleep, clock=clock)
-    assert api.get("tags").status == 200
-    assert 18 <= clock.now <= 22
-    assert sandbox.statuses == [429, 200]
-
-
-def test_the_key_goes_to_its_own_organization_only(new_sandbox: NewSandbox) -> None:
-    sandbox, other = new_sandbox(**SIZES), new_sandbox()
-    elsewhere = {"Location": f"{other.url}/v1/tags"}
-    sandbox.before(lambda r: Reply(302, "", elsewhere) if r.path == "/v1/tags" else None)
-    rows_of(sandbox)
-    assert not other.requests
-    foreign = [r for r in sandbox.requests if not r.path.startswith("/v1/")]
-    assert foreign
-    assert {r.key for r in foreign} == {MADE_UP_KEY}
-
-
-@pytest.mark.parametrize(
-    ("switch", "words"),
-    [
-        ("past_end=500", "past_end is one of empty, onward, 404, 400"),
-        ("pages=1", "no switch pages"),
-    ],
-)
-def test_a_switch_that_does_not_exist_is_refused_with_those_that_do(
-    switch: str, words: str
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sandbox", "--switch", switch],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert words in " ".join(done.stderr.split())
+    report = contract(sandbox)
+    assert len(report.rows) == len(CHECKS)
+    assert FAILED not in {verdict for _, verdict in report.rows.values()}
+    assert len(sandbox.requests) <= asking.MOST_REQUESTS

@@ -35,7 +35,7 @@ def answers(name: str) -> Look:
 def link_form(seen: ListSeen) -> Reading:
     link = seen.first.link
     if link is None or seen.query is None:
-        return Seen("leads elsewhere", "1 link") if link else _short(seen, seen.size)
+        return Seen("leads elsewhere", "1 link") if link else _short(seen, seen.largest)
     is_address = re.match(r"[a-z]+:", link)
     form = "absolute address" if is_address else "relative " + "path" * link.startswith("/")
     in_object = ", in an object" * isinstance(seen.first.member("links", "next"), dict)
@@ -44,7 +44,7 @@ def link_form(seen: ListSeen) -> Reading:
 
 
 def page_naming(seen: ListSeen) -> Reading:
-    return Seen(naming(seen.query), "1 link") if seen.query else _short(seen, seen.size)
+    return Seen(naming(seen.query), "1 link") if seen.query else _short(seen, seen.largest)
 
 
 def last_link(seen: ListSeen) -> Reading:
@@ -129,7 +129,7 @@ def page_size(seen: ListSeen, came: Exchange, asked: int) -> Reading:
     longest = max(seen.first.number("total") or 0, known, seen.size)
     is_full = came.link is not None or count < longest
     if not is_full and count <= seen.largest:
-        return _short(seen, count)
+        return _short(seen, seen.largest)
     says = f", but meta.pageSize tells {told}" if told in {asked, TOO_LARGE} - {count} else ""
     return Seen(f"{count}" + " or more" * (not is_full) + says * is_full, f"{asked} asked for")
 
@@ -166,7 +166,7 @@ def parameters(seen: Observations) -> Readings:
 
 
 def _short(seen: ListSeen, records: int) -> NotObservable:
-    return NotObservable(f"only {seen.sample}", f"a list of more than {records:,} records")
+    return NotObservable(f"only {seen.sample}", f"a list of more than {records:,}")
 
 
 def _no_end(seen: ListSeen) -> NotObservable:

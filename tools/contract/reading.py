@@ -39,8 +39,8 @@ VERDICTS = (FAILED, DIFFERENT, ANSWERED, NOT_OBSERVABLE, SAME)
 class Check:
     """One thing that the connector takes for granted, by the number of its quirk.
 
-    `expected` holds values by subject, or by "*" for all others; without any, every value is an
-    answer. `is_open` marks a guess. `switches` are the sandbox's that replay a value.
+    `expected` holds values by subject, or by "*" for all others; where there are none, every
+    value is an answer. `is_open` marks a guess. `switches` are the sandbox's that replay a value.
     """
 
     quirk: int
@@ -52,7 +52,8 @@ class Check:
 
     def takes(self, subject: str, value: str) -> bool:
         """Whether a value is an expected one."""
-        return not self.expected or value in self.expected.get(subject, self.expected.get("*", ()))
+        wanted = self.expected.get(subject, self.expected.get("*"))
+        return wanted is None or value in wanted
 
 
 class Row:

@@ -21,7 +21,8 @@ def command(rows: Sequence[Row], seen: Observations) -> str:
         if reading.value in row.check.switches
     ]
     switches += [*_lists(seen), *_limit(values)]
-    window = ["--window fixed"] * ("fixed" in {values.get(("How the minute is counted", ""))})
+    is_fixed = values.get(("How the minute is counted", "")) == "fixed"
+    window = ["--window fixed"] * is_fixed
     options = [
         *_options(seen),
         *window,

@@ -23,7 +23,8 @@ def text(rows: Sequence[Row]) -> Iterator[str]:
         if row.verdict != SAME:
             expected = f"\n  expected: {_expected(row)}" * bool(row.seen and row.check.expected)
             title = f"{row.check.title} (quirk {row.check.quirk})"
-            yield f"\n{_verdict(row).upper()}: {title}{expected}\n  seen: {_seen(row)}"
+            seen = "\n        ".join(_seen(row))
+            yield f"\n{_verdict(row).upper()}: {title}{expected}\n  seen: {seen}"
     yield "\nSAME: " + "; ".join(row.check.title for row in rows if row.verdict == SAME)
 
 
@@ -82,30 +83,32 @@ def _expected(row: Row) -> str:
     return "; ".join(texts) + " (?)" * (row.check.is_open and bool(texts))
 
 
-def _seen(row: Row) -> str:
+def _seen(row: Row) -> list[str]:
     """Return what was seen, and in which sample; what was not, and what would show it."""
     if row.failure:
-        return f"the check failed ({row.failure}): please report this"
-    values: dict[str, list[str]] = {}
+        return [f"the check failed ({row.failure}): please report this"]
+    values, needs = dict[str, list[str]](), dict[str, list[str]]()
     for subject, reading in row.seen.items():
-        is_named = not subject or f" {subject}" in reading.sample
-        sample = reading.sample if is_named else f"{subject}: {reading.sample}"
-        values.setdefault(reading.value, []).append(sample)
-    texts = [f"{value} ({', '.join(samples)})" for value, samples in values.items()]
-    reasons: dict[str, list[str]] = {}
+        values.setdefault(reading.value, []).append(_named(subject, reading.sample))
     for subject, missing in row.unseen.items():
-        reasons.setdefault(f"{missing.reason}; needs {missing.needed}", []).append(subject)
-    for reason, names in reasons.items():
-        texts.append(f"not observable: {', '.join(names)} ({reason})".replace(":  (", " ("))
-    return "; ".join(texts)
+        needs.setdefault(missing.needed, []).append(_named(subject, missing.reason))
+    return [f"{value} ({'; '.join(samples)})" for value, samples in values.items()] + [
+        f"not observable: {'; '.join(reasons)} (needs {needed})"
+        for needed, reasons in needs.items()
+    ]
+
+
+def _named(subject: str, text: str) -> str:
+    return text if not subject or f" {subject}" in text else f"{subject}: {text}"
 
 
 def _table(rows: Iterator[Row]) -> str:
     lines = ["| Quirk | What | Expected, (?) guessed | Seen, and in what | Verdict |"]
     lines += ["| --- | --- | --- | --- | --- |"]
     for row in rows:
-        cells = (str(row.check.quirk), row.check.title, _expected(row), _seen(row), _verdict(row))
-        lines.append(f"| {' | '.join(cells)} |")
+        seen = "<br>".join(_seen(row))
+        cells = (row.check.title, _expected(row), seen, _verdict(row))
+        lines.append(f"| {row.check.quirk} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
