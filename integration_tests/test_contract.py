@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from integration_tests.conftest import NewSandbox
-from sandbox import EVERY_ROLE, LISTS, SWITCHES, Reply, Request, Sandbox
+from sandbox import LISTS, SWITCHES, Reply, Request, Sandbox
 from sandbox.__main__ import parse_options
 from sandbox.switches import spelled
 from tools.contract import asking, run
@@ -125,9 +124,11 @@ def test_each_switch_of_a_sandbox_is_found_again_in_its_report(
         sandbox.before(lambda _: sandbox.refusal(0.1) if len(sandbox.requests) == 4 else None)
     report = contract(sandbox)
     found = {key: v for key, v in report.switches.items() if key in SWITCHES}
+    if name == "cursors":
+        # A list of one page does not show that it is read by cursors.
+        value = tuple(n for n in value if n in {"customers", "conversations", "tags"})
     assert found == {name: value}
     assert report.switches["closed"] == [*closed]
-    assert "It has no switch" not in report.written
 
 
 def test_a_report_can_be_replayed(new_sandbox: NewSandbox, contract: Contract) -> None:
@@ -139,7 +140,7 @@ def test_a_report_can_be_replayed(new_sandbox: NewSandbox, contract: Contract) -
         "numbers_as_text": True,
         "default_page": 100,
         "links": "absolute",
-        "cursors": ("users", "tags"),
+        "cursors": ("tags",),
         "rate_headers": "success",
         "error_form": "short",
         "parameters": "honoured",
@@ -265,7 +266,7 @@ PLAYED: dict[str, tuple[dict[str, Any], Play | None, str, str, str]] = {
         LIST.format("tags"), "page 2: 403", DIFFERENT),
     "no headers from the probe": (
         {}, answering("auth/tokens/current", lambda s, r: s.respond(r)), HEADERS,
-        "neither (key: 1 of them)", OTHERWISE),
+        "neither (key: 2 of them", OTHERWISE),
     "a first page without a link, of more by the total": (
         {}, changed("customers", unlink), END, "null, but pages follow page 1", DIFFERENT),
     "no role for tags": (
@@ -517,3 +518,156 @@ def test_whatever_comes_every_check_ends(
     assert len(report.rows) == len(CHECKS)
     assert FAILED not in {verdict for _, verdict in report.rows.values()}
     assert len(sandbox.requests) <= asking.MOST_REQUESTS
+
+
+MARK, NUMBER = "zq", 8_191_817
+
+
+def marked(value: Any, *, is_own: bool = False) -> Any:
+    """Mark every value, and the names of members that are an organization's."""
+    if isinstance(value, dict):
+        names = {k: f"{MARK}-{k}" if is_own else k for k in value}
+        return {
+            names[k]: marked(v, is_own=is_own or k in {"custom", "meta"}) for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [marked(item, is_own=is_own) for item in value]
+    if isinstance(value, str):
+        return f"{MARK}-{value}"
+    return value if isinstance(value, bool) or value is None else NUMBER
+
+
+def mark_everything(sandbox: Sandbox) -> None:
+    for name in LISTS:
+        for record in sandbox.lists[name]:
+            record["attributes"] = marked(record["attributes"]) | {
+                f"{MARK}Str": 1,
+                "custom": {f"{MARK}Str": MARK, f"{MARK}Own": 1},
+                f"{MARK}Own": 2,
+            }
+            record["relationships"] = {
+                **marked(record["relationships"]),
+                f"{MARK}-orders": {"links": {"self": f"/{MARK}"}, "meta": {}},
+                f"{MARK}orders": {"links": {"self": f"/v1/kobjects/{MARK}"}},
+            }
+            record["id"], record["type"] = f"{MARK}{record['id']}", MARK
+            record[f"{MARK}-Member"] = record["links"] = {"self": MARK}
+    for properties in sandbox.metadata.values():
+        properties |= {f"{MARK}Str": {"displayName": MARK, f"{MARK}-kind": MARK}}
+    sandbox.before(lambda request: marked_reply(request, len(sandbox.requests)))
+
+
+def marked_reply(request: Request, count: int) -> Reply | None:
+    """Answer what is no list of records in the sandbox, every part of it marked."""
+    headers = dict.fromkeys(("x-ratelimit-limit", "x-ratelimit-remaining", "Retry-After"), MARK)
+    headers |= {"x-ratelimit-reset": f"{MARK}-1", MARK: MARK}
+    url = f"https://{MARK}.example/v1"
+    body: dict[str, Any] = {}
+    if count == 5 or request.key == MADE_UP_KEY:
+        body = {"errors": [{MARK: MARK, "detail": MARK, "status": MARK}]}
+        return Reply(429 if count == 5 else 401, body, headers)
+    if request.path == "/v1/auth/tokens/current":
+        body = {"data": {"attributes": {"roles": [MARK], "name": MARK}}}
+    elif request.path == "/v1/teams":
+        body = {"data": [], "meta": {MARK: MARK, "total": MARK}, "links": {"next": f"{url}/teams"}}
+    elif request.path == "/v1/brands":
+        meta = {"page": NUMBER, "pageSize": NUMBER, "total": NUMBER}
+        body = {"data": [{"id": MARK}], "meta": meta, "links": {"next": f"?{MARK}-1={MARK}"}}
+    elif not request.path.removeprefix("/v1/").startswith((*LISTS, "metadata")):
+        return Reply(301, f"<html>{MARK}", {**headers, "Location": url})
+    return Reply(200, body, headers) if body else None
+
+
+def test_the_report_holds_nothing_of_the_account(
+    new_sandbox: NewSandbox, contract: Contract
+) -> None:
+    sandbox = new_sandbox(**SIZES)
+    mark_everything(sandbox)
+    key = f"{MARK}-key-of-the-account-5f1e27"
+    sandbox.keys[key] = sandbox.keys[sandbox.key]
+    report = contract(sandbox, key)
+    assert report.code == 0
+    assert len(report.rows) == len(CHECKS)
+    # Enough was seen that there was something to give away.
+    assert sum(verdict != UNSEEN for _, verdict in report.rows.values()) > 25
+    for text in (report.written, report.shown):
+        assert MARK not in text.lower()
+        assert str(NUMBER) not in text.replace(",", "")
+        assert sandbox.url.rpartition(":")[2] not in text
+        assert "acme" not in text
+
+
+def process(folder: Path, sandbox: Sandbox) -> subprocess.Popen[str]:
+    config = folder / "config.json"
+    config.write_text(json.dumps({"org_name": "acme", "api_key": sandbox.key}))
+    command = [sys.executable, "-m", "tools.contract", f"--config={config}"]
+    return subprocess.Popen(
+        [*command, f"--report={folder / 'report.md'}"],
+        cwd=PROJECT,
+        env={**os.environ, "KUSTOMER_API_URL": sandbox.url, "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_an_interrupt_leaves_what_was_seen_and_no_traceback(
+    new_sandbox: NewSandbox, tmp_path: Path, count: int
+) -> None:
+    sandbox = new_sandbox(**SIZES)
+    (tmp_path / "report.md").write_text("yesterday's")
+    with process(tmp_path, sandbox) as running:
+        interrupt = lambda: running.send_signal(signal.SIGINT)  # noqa: E731
+        if count:
+            sandbox.before(lambda _: interrupt() if len(sandbox.requests) == count else None)
+        else:
+            time.sleep(0.2)
+            interrupt()
+        stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == (130 if count else -signal.SIGINT)
+    assert not stderr
+    assert ("Stopped." in stdout) == (count > 0)
+    assert (tmp_path / "report.md").read_text() == "yesterday's"
+    assert (tmp_path / "report-unfinished.md").exists() == (count > 1)
+
+
+def test_at_80_columns_nothing_is_cut(new_sandbox: NewSandbox, tmp_path: Path) -> None:
+    with process(tmp_path, new_sandbox(window_seconds=1.0)) as running:
+        sandbox_shown, stderr = running.communicate(timeout=120)
+    assert running.returncode == 0, stderr
+    assert max(map(len, sandbox_shown.splitlines())) <= 80
+    shown = " ".join(sandbox_shown.split())
+    assert all(check.title in shown for check in CHECKS)
+    assert "…" not in shown
+    assert f"{len(CHECKS)} checks: " in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "There is no "),
+        ("{", "not JSON"),
+        ('{"org_name": "acme", "api_key": ""}', "is empty"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_ends_it_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, words: str
+) -> None:
+    config = tmp_path / "config.json"
+    if content is not None:
+        config.write_text(content)
+    assert run.main([f"--config={config}"]) == 2
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("switch", "words"),
+    [("past_end=500", "past_end is one of empty"), ("pages=1", "no switch pages")],
+)
+def test_a_switch_that_does_not_exist_is_refused_with_those_that_do(
+    capsys: pytest.CaptureFixture[str], switch: str, words: str
+) -> None:
+    with pytest.raises(SystemExit):
+        parse_options(["--switch", switch])
+    assert words in " ".join(capsys.readouterr().err.split())

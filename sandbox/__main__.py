@@ -45,7 +45,7 @@ def parse_options(arguments: Sequence[str]) -> dict[str, Any]:
     )
     parser.add_argument("--ready-file", type=Path, help="write address, key and counts here")
     options = vars(parser.parse_args(arguments))
-    return {**options, **dict(options.pop("switch"))}
+    return dict(options.pop("switch")) | options
 
 
 def main() -> int:

@@ -57,10 +57,12 @@ class Asker:
         self._disturbed, self._waited, self._was_refused = 0, 0.0, False
         self._clients: dict[Config, Client] = {}
 
-    def get(self, path: str, kind: str = "list", config: Config | None = None) -> Exchange:
+    def get(
+        self, path: str, kind: str = "list", config: Config | None = None, *, may_fail: bool = False
+    ) -> Exchange:
         """Get a path under `/v1/`, twice where the first attempt is disturbed.
 
-        An `error` may be disturbed without being counted as an outage.
+        What `may_fail` is no part of an outage.
         """
         for _ in range(_ATTEMPTS):
             began = self.clock.monotonic()
@@ -69,7 +71,7 @@ class Asker:
             if exchange.unasked or not exchange.is_disturbed or not is_quick:
                 break
             self.clock.sleep(self.timing.backoff)
-        if kind != "error" and not exchange.unasked:
+        if not may_fail and not exchange.unasked:
             self._disturbed = self._disturbed + 1 if exchange.is_disturbed else 0
             nothing_came = not any(e.status for e in self.exchanges)
             if self._disturbed == _OUTAGE or (exchange.is_disturbed and nothing_came):

@@ -18,8 +18,7 @@ _PARAMETER = re.compile(r"[A-Za-z_]{1,20}(\[[A-Za-z_]{1,20}\])?", re.ASCII)
 class Exchange:
     """The response to a request, or why there is none: `failure`, or `unasked` if none was sent.
 
-    `kind` is what was asked for: `list`, `key`, `metadata`, or `error` where one may come.
-    `sent_at` is monotonic.
+    `kind` is what was asked for: `list`, `key` or `metadata`; `sent_at` is monotonic.
     """
 
     kind: str = ""

@@ -85,10 +85,13 @@ class ListSeen:
 
     @property
     def last(self) -> int | None:
-        """The number of the last page, None unless the one after it was asked for."""
+        """The number of the last page, None unless that is what the page after it shows."""
         last = max(n for n in self.numbered if self.has_new(n))
         after = self.numbered.get(last + 1, UNASKED)
-        return last if after.is_ok or after.status in {400, 404} else None
+        is_answered = after.is_ok or after.status in {400, 404}
+        return (
+            last if is_answered and last * self.size >= (self.first.number("total") or 0) else None
+        )
 
     @property
     def all(self) -> list[Exchange]:
@@ -159,7 +162,10 @@ def _pages(seen: ListSeen, asker: Asker) -> None:
     # One after the other, because a living account changes by itself.
     seen.again = asker.get(first)
     if seen.query is not None:
-        seen.second = asker.get(f"{seen.name}?{seen.query}")
+        # As the connector does: the default page size is another.
+        is_bare = not seen.is_by_cursor and "pageSize" not in seen.query
+        size = f"&pageSize={seen.largest}" * is_bare
+        seen.second = asker.get(f"{seen.name}?{seen.query}{size}")
     seen.too_large = asker.get(f"{seen.name}?page=1&pageSize={TOO_LARGE}")
     if seen.size > SMALLEST_DEFAULT:
         seen.default = asker.get(seen.name)
@@ -167,8 +173,8 @@ def _pages(seen: ListSeen, asker: Asker) -> None:
 
 def _errors(seen: Observations, asker: Asker) -> None:
     config = replace(seen.config, api_key=MADE_UP_KEY)
-    seen.wrong_key = asker.get("auth/tokens/current", "error", config)
-    seen.unknown_path = asker.get("no-such-list-27d1c2", "error")
+    seen.wrong_key = asker.get("auth/tokens/current", "key", config, may_fail=True)
+    seen.unknown_path = asker.get("no-such-list-27d1c2", may_fail=True)
     address = urlsplit(config.base_url)
     if seen.is_kustomer:
         address = address._replace(netloc=MADE_UP_ORGANIZATION + _DOMAIN)
@@ -177,7 +183,7 @@ def _errors(seen: Observations, asker: Asker) -> None:
         address = address._replace(path=f"/{MADE_UP_ORGANIZATION}{address.path}")
     # The account's key is for its own organization only.
     elsewhere = replace(config, base_url=urlunsplit(address))
-    seen.unknown_organization = asker.get("customers", "error", elsewhere)
+    seen.unknown_organization = asker.get("customers", "list", elsewhere, may_fail=True)
 
 
 def _parameters(seen: Observations, asker: Asker) -> None:
@@ -195,9 +201,9 @@ def _parameters(seen: Observations, asker: Asker) -> None:
         ("customers", "fromDate", str(since or "")),
     ):
         each = seen.lists[name]
-        if each.size > 1 and value:
+        if each.size > 1 and value and not (each.is_by_cursor and parameter == "page[after]"):
             path = f"{name}?pageSize={each.largest}&{quote(parameter)}={quote(value)}"
-            seen.parameters[f"{name}, {parameter}"] = asker.get(path, "error")
+            seen.parameters[f"{name}, {parameter}"] = asker.get(path, may_fail=True)
 
 
 def _end(seen: ListSeen, asker: Asker) -> None:
@@ -206,7 +212,7 @@ def _end(seen: ListSeen, asker: Asker) -> None:
     def ask(number: int) -> bool:
         if number not in seen.numbered:
             path = f"{seen.name}?page={number}&pageSize={seen.largest}"
-            seen.pages[number] = asker.get(path, "error")
+            seen.pages[number] = asker.get(path, may_fail=True)
         return seen.has_new(number)
 
     total, at_cap = seen.first.number("total"), seen.at_cap
@@ -228,7 +234,7 @@ def _end(seen: ListSeen, asker: Asker) -> None:
 def _walk(seen: ListSeen, asker: Asker) -> None:
     page = seen.second
     while (query := query_of(page.link, seen.url)) and len(seen.walked) < _LONGEST_WALK:
-        page = asker.get(f"{seen.name}?{query}", "error")
+        page = asker.get(f"{seen.name}?{query}", may_fail=True)
         seen.walked.append(page)
 
 
@@ -241,4 +247,4 @@ def _later(seen: Observations, asker: Asker) -> None:
             "Ctrl-C writes the report now"
         )
         asker.clock.sleep(wait)
-    seen.later = asker.get("auth/tokens/current", "error")
+    seen.later = asker.get("auth/tokens/current", "key", may_fail=True)

@@ -31,19 +31,6 @@ def command(rows: Sequence[Row], seen: Observations) -> str:
     return " ".join([COMMAND, *options])
 
 
-def unknown(rows: Sequence[Row]) -> list[str]:
-    """Name the checks whose switch has no value for what was seen."""
-    return [
-        row.check.title
-        for row in rows
-        if row.check.switches
-        and any(
-            not row.check.takes(name, reading.value) and reading.value not in row.check.switches
-            for name, reading in row.seen.items()
-        )
-    ]
-
-
 def _options(seen: Observations) -> Iterator[str]:
     for name, each in seen.lists.items():
         is_long = each.at_cap > 1 and each.has_new(each.at_cap)
@@ -61,7 +48,8 @@ def _lists(seen: Observations) -> Iterator[str]:
     if cursors := [name for name, each in opened.items() if each.is_by_cursor]:
         yield f"cursors={'+'.join(cursors)}"
     totals = [name for name, each in opened.items() if each.first.number("total") is not None]
-    if opened and totals != ["customers"]:
+    has_meta = any(each.first.member("meta") for each in opened.values())
+    if has_meta and totals != ["customers"]:
         yield f"totals={'all' if totals else 'none'}"
     pages = (each.first.member("meta", "pageSize") for each in opened.values())
     if any(isinstance(size, str) for size in pages):

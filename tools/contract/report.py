@@ -35,7 +35,7 @@ def markdown(rows: Sequence[Row], observed: Observations, unfinished: str = "") 
     by = f"by version {release} (User-Agent `{_DISTRIBUTION}/{release}`)"
     opened = [each.sample for each in observed.lists.values() if each.first.is_ok]
     closed = [f"{n} ({e.first.outcome})" for n, e in observed.lists.items() if not e.first.is_ok]
-    shown, cannot = _ordered(rows), replay.unknown(rows)
+    shown = _ordered(rows)
     paragraphs = [
         "# What Kustomer's API does",
         f"{len(observed.exchanges)} requests to {address} on {today}, {by}.",
@@ -47,9 +47,8 @@ def markdown(rows: Sequence[Row], observed: Observations, unfinished: str = "") 
         "<details><summary>What is the same</summary>",
         _table(row for row in shown if row.verdict == SAME),
         "</details>",
-        "A sandbox that answers like this:",
+        "A sandbox that answers like this, as far as it has switches:",
         f"```console\n{replay.command(rows, observed)}\n```",
-        f"It has no switch for what was seen of: {'; '.join(cannot)}." if cannot else "",
         where_to_send(),
     ]
     return "\n\n".join(filter(None, paragraphs)) + "\n"

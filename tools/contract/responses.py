@@ -24,13 +24,14 @@ _RESETS = {
 _ERROR_MEMBERS = ("code", "title", "message", "detail", "status", "source", "meta", "id", "links")
 
 
-def answered(pick: Callable[[Observations], Exchange]) -> Look:
+def answered(pick: Callable[[Observations], Exchange], *, needs_key: bool = False) -> Look:
     """Read a status; an error's sample is what the connector takes it for."""
 
     def readings(seen: Observations) -> Readings:
         came = pick(seen)
         sample = "1 request" if came.is_ok else f"read as: {explain(came, seen.config)[0]}"
-        return {"": NotObservable(*came.unread) if came.unasked else Seen(came.outcome, sample)}
+        is_unread = came.unasked or (needs_key and came.status in REFUSALS)
+        return {"": NotObservable(*came.unread) if is_unread else Seen(came.outcome, sample)}
 
     return readings
 
@@ -126,7 +127,7 @@ def by_kind(form: Callable[[Exchange], str], *, of_errors: bool = False) -> Look
     def readings(seen: Observations) -> Readings:
         kinds: dict[str, list[str]] = {}
         for came in seen.exchanges:
-            kind = came.kind.replace("error", "list") if came.is_ok else str(came.status)
+            kind = came.kind if came.is_ok else str(came.status)
             if came.status is not None and not (of_errors and came.is_ok):
                 kinds.setdefault(kind, []).append(form(came))
         needed = NotObservable("the limit was not exceeded", "a run while it is, by others")
