@@ -6,7 +6,6 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from sandbox import LISTS
-from source_kustomer.config import Config
 from tools.contract.asking import Asker
 from tools.contract.exchange import Exchange, naming, query_of
 
@@ -103,21 +102,17 @@ class ListSeen:
         return f"{len({i for page in self.all for i in page.ids})} {self.name}"
 
 
-@dataclass
 class Observations:
     """All that was asked, as far as it was; `later` came when the first minute had passed."""
 
-    config: Config
-    window: float
-    exchanges: list[Exchange]
-    lists: dict[str, ListSeen]
-    metadata: dict[str, Exchange]
-    key: Exchange = UNASKED
-    wrong_key: Exchange = UNASKED
-    unknown_path: Exchange = UNASKED
-    unknown_organization: Exchange = UNASKED
-    parameters: dict[str, Exchange] = field(default_factory=dict)
-    later: Exchange = UNASKED
+    def __init__(self, asker: Asker) -> None:
+        self.config, self.window = asker.config, asker.timing.window
+        self.exchanges, self._asker = asker.exchanges, asker
+        self.lists = {name: ListSeen(name, self.config.base_url + name) for name in LISTS}
+        self.metadata = dict.fromkeys(RESOURCES, UNASKED)
+        self.parameters: dict[str, Exchange] = {}
+        self.key = self.wrong_key = self.later = UNASKED
+        self.unknown_path = self.unknown_organization = UNASKED
 
     @property
     def is_kustomer(self) -> bool:
@@ -127,31 +122,63 @@ class Observations:
     def is_open(self) -> bool:
         return any(seen.first.is_ok for seen in self.lists.values())
 
+    def observe(self) -> None:
+        """Ask for everything; what was asked stays where it is interrupted."""
+        get = self._asker.get
+        self.key = get("auth/tokens/current", "key")
+        for each in self.lists.values():
+            _pages(each, self._asker)
+        for name, resource in RESOURCES.items():
+            self.metadata[name] = get(f"metadata/{resource}", "metadata")
+        config = replace(self.config, api_key=MADE_UP_KEY)
+        self.wrong_key = get("auth/tokens/current", "key", config, may_fail=True)
+        self.unknown_path = get("no-such-list-27d1c2", may_fail=True)
+        address = urlsplit(config.base_url)
+        # Without subdomains, as in the sandbox, the path names the organization.
+        path, host = f"/{MADE_UP_ORGANIZATION}{address.path}", MADE_UP_ORGANIZATION + _DOMAIN
 
-def begin(asker: Asker) -> Observations:
-    """Return observations of nothing yet."""
-    lists = {name: ListSeen(name, asker.config.base_url + name) for name in LISTS}
-    metadata = dict.fromkeys(RESOURCES, UNASKED)
-    return Observations(asker.config, asker.timing.window, asker.exchanges, lists, metadata)
+        there = address._replace(netloc=host) if self.is_kustomer else address._replace(path=path)
+        # The account's key is for its own organization only.
+        elsewhere = replace(config, base_url=urlunsplit(there))
+        self.unknown_organization = get("customers", "list", elsewhere, may_fail=True)
+        self._ask_parameters()
+        for each in self.lists.values():
+            if each.is_by_cursor:
+                _walk(each, self._asker)
+            elif each.first.is_ok:
+                _end(each, self._asker)
+        if self.is_open:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._ask_later()
 
+    def _ask_parameters(self) -> None:
+        """Ask once for each of what may read a list without sliding."""
+        first = self.lists["customers"].first
+        middle = first.records[len(first.records) // 2 :][:1]
+        attributes = middle[0].get("attributes") if middle else None
+        since = attributes.get("createdAt") if isinstance(attributes, dict) else None
+        for name, parameter, value in (
+            # Documented for conversations, where it orders by id.
+            ("conversations", "sort", "desc"),
+            ("customers", "sort", "desc"),
+            ("customers", "page[after]", next(iter(first.ids), "")),
+            # Documented for the conversations of one customer.
+            ("customers", "fromDate", str(since or "")),
+        ):
+            each = self.lists[name]
+            has_cursors = each.is_by_cursor and parameter == "page[after]"
+            if each.size > 1 and value and not has_cursors:
+                path = f"{name}?pageSize={each.largest}&{quote(parameter)}={quote(value)}"
+                self.parameters[f"{name}, {parameter}"] = self._asker.get(path, may_fail=True)
 
-def observe(seen: Observations, asker: Asker) -> None:
-    """Ask for everything; what was asked stays where it is interrupted."""
-    seen.key = asker.get("auth/tokens/current", "key")
-    for each in seen.lists.values():
-        _pages(each, asker)
-    for name, resource in RESOURCES.items():
-        seen.metadata[name] = asker.get(f"metadata/{resource}", "metadata")
-    _errors(seen, asker)
-    _parameters(seen, asker)
-    for each in seen.lists.values():
-        if each.is_by_cursor:
-            _walk(each, asker)
-        elif each.first.is_ok:
-            _end(each, asker)
-    if seen.is_open:
-        with contextlib.suppress(KeyboardInterrupt):
-            _later(seen, asker)
+    def _ask_later(self) -> None:
+        """Ask once more when the first request is a minute old, which tells how that is counted."""
+        wait = self.exchanges[0].sent_at + self.window * 1.02 - self._asker.clock.monotonic()
+        if wait > 0 and any("x-ratelimit-remaining" in e.headers for e in self.exchanges):
+            what = "to see how the limit's minute is counted; Ctrl-C writes the report now"
+            self._asker.say(f"Waiting {wait:.0f} s {what}")
+            self._asker.clock.sleep(wait)
+        self.later = self._asker.get("auth/tokens/current", "key", may_fail=True)
 
 
 def _pages(seen: ListSeen, asker: Asker) -> None:
@@ -169,41 +196,6 @@ def _pages(seen: ListSeen, asker: Asker) -> None:
     seen.too_large = asker.get(f"{seen.name}?page=1&pageSize={TOO_LARGE}")
     if seen.size > SMALLEST_DEFAULT:
         seen.default = asker.get(seen.name)
-
-
-def _errors(seen: Observations, asker: Asker) -> None:
-    config = replace(seen.config, api_key=MADE_UP_KEY)
-    seen.wrong_key = asker.get("auth/tokens/current", "key", config, may_fail=True)
-    seen.unknown_path = asker.get("no-such-list-27d1c2", may_fail=True)
-    address = urlsplit(config.base_url)
-    if seen.is_kustomer:
-        address = address._replace(netloc=MADE_UP_ORGANIZATION + _DOMAIN)
-    else:
-        # Without subdomains, as in the sandbox, the path names the organization.
-        address = address._replace(path=f"/{MADE_UP_ORGANIZATION}{address.path}")
-    # The account's key is for its own organization only.
-    elsewhere = replace(config, base_url=urlunsplit(address))
-    seen.unknown_organization = asker.get("customers", "list", elsewhere, may_fail=True)
-
-
-def _parameters(seen: Observations, asker: Asker) -> None:
-    """Ask once for each of what may read a list without sliding."""
-    first = seen.lists["customers"].first
-    middle = first.records[len(first.records) // 2 :][:1]
-    attributes = middle[0].get("attributes") if middle else None
-    since = attributes.get("createdAt") if isinstance(attributes, dict) else None
-    for name, parameter, value in (
-        # Documented for conversations, where it orders by id.
-        ("conversations", "sort", "desc"),
-        ("customers", "sort", "desc"),
-        ("customers", "page[after]", next(iter(first.ids), "")),
-        # Documented for the conversations of one customer.
-        ("customers", "fromDate", str(since or "")),
-    ):
-        each = seen.lists[name]
-        if each.size > 1 and value and not (each.is_by_cursor and parameter == "page[after]"):
-            path = f"{name}?pageSize={each.largest}&{quote(parameter)}={quote(value)}"
-            seen.parameters[f"{name}, {parameter}"] = asker.get(path, may_fail=True)
 
 
 def _end(seen: ListSeen, asker: Asker) -> None:
@@ -236,15 +228,3 @@ def _walk(seen: ListSeen, asker: Asker) -> None:
     while (query := query_of(page.link, seen.url)) and len(seen.walked) < _LONGEST_WALK:
         page = asker.get(f"{seen.name}?{query}", may_fail=True)
         seen.walked.append(page)
-
-
-def _later(seen: Observations, asker: Asker) -> None:
-    """Ask once more when the first request is a minute old, which tells how that is counted."""
-    wait = seen.exchanges[0].sent_at + seen.window * 1.02 - asker.clock.monotonic()
-    if wait > 0 and any("x-ratelimit-remaining" in e.headers for e in seen.exchanges):
-        asker.say(
-            f"Waiting {wait:.0f} s to see how the limit's minute is counted; "
-            "Ctrl-C writes the report now"
-        )
-        asker.clock.sleep(wait)
-    seen.later = asker.get("auth/tokens/current", "key", may_fail=True)

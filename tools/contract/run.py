@@ -11,7 +11,7 @@ from source_kustomer.timing import Timing
 from tools.contract import report
 from tools.contract.asking import MOST_REQUESTS, TIMING, Asker, OutageError, explain
 from tools.contract.checks import CHECKS
-from tools.contract.observations import begin, observe
+from tools.contract.observations import Observations
 from tools.contract.reading import Row
 from tools.tour.account import read_config
 from tools.tour.connector import TourError
@@ -36,7 +36,9 @@ def main(arguments: Sequence[str], timing: Timing = TIMING) -> int:
     # An account's shape is nobody else's before its owner shares it.
     os.umask(0o077)
     try:
-        return _contract(options.config, options.report, console, timing)
+        config = read_config(options.config, os.environ)
+        asker = Asker(config, lambda line: console.print(f"{line}."), timing)
+        return _contract(asker, options.report, console)
     except TourError as e:
         console.print(str(e))
         return 2
@@ -45,33 +47,30 @@ def main(arguments: Sequence[str], timing: Timing = TIMING) -> int:
         return 1
 
 
-def _contract(config: Path, path: Path, console: Console, timing: Timing) -> int:
-    asker = Asker(read_config(config, os.environ), lambda line: console.print(f"{line}."), timing)
-    seen, unfinished, code = begin(asker), "", 0
+def _contract(asker: Asker, path: Path, console: Console) -> int:
+    seen, unfinished, code = Observations(asker), "", 0
     try:
         with console.status("Reading a few pages of each list"):
-            observe(seen, asker)
+            seen.observe()
     except OutageError as e:
         console.print(str(e))
-        unfinished, code = "the API could not be asked any more.", 1
+        unfinished, code = "the API could not be asked any more", 1
     except KeyboardInterrupt:
         console.print("Stopped.")
-        unfinished, code = "it was stopped.", 130
-    if unfinished and not seen.is_open:
-        return code
+        unfinished, code = "it was stopped", 130
     if not seen.is_open:
-        refused = next(iter(seen.lists.values())).first
+        if unfinished:
+            return code
+        refused = seen.lists["customers"].first
         console.print(f"No list can be read. {explain(refused, asker.config)[1]}")
-        unfinished, code = "no list can be read.", 1
-    if unfinished:
-        # The last whole report stays.
-        path = path.with_stem(f"{path.stem}-unfinished")
+        unfinished, code = "no list can be read", 1
+    # The last whole report stays.
+    path = path.with_stem(f"{path.stem}-unfinished") if unfinished else path
     rows = [Row(check, seen) for check in CHECKS]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(report.markdown(rows, seen, unfinished), encoding="utf-8")
-    for line in report.text(rows):
-        console.print(line)
-    console.print(f"\n{len(seen.exchanges)} requests. {report.summary(rows)}")
+    console.print(report.differences(rows))
+    console.print(f"\n{len(asker.exchanges)} requests. {report.summary(rows)}")
     shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
     console.print(f"The report is in {shown}. {report.where_to_send()}")
     return code
