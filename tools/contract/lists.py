@@ -40,11 +40,7 @@ def link_form(seen: ListSeen) -> Reading:
     form = "absolute address" if is_address else "relative " + "path" * link.startswith("/")
     in_object = ", in an object" * isinstance(seen.first.member("links", "next"), dict)
     without = ", without pageSize" * ("pageSize" not in dict(parse_qsl(seen.query)))
-    return Seen(form + in_object + without, "1 link")
-
-
-def page_naming(seen: ListSeen) -> Reading:
-    return Seen(naming(seen.query), "1 link") if seen.query else _short(seen, seen.largest)
+    return Seen(f"{form} with {naming(seen.query)}{in_object}{without}", "1 link")
 
 
 def last_link(seen: ListSeen) -> Reading:
@@ -92,7 +88,7 @@ def around_cap(seen: ListSeen) -> Reading:
 
 
 def reread(seen: ListSeen) -> Reading:
-    before, after = seen.first.ids, seen.again.ids
+    before, after, both = seen.first.ids, seen.again.ids, seen.again.ids + seen.second.ids
     if not seen.again.is_ok:
         return NotObservable(*seen.again.unread)
     new = [i for i in after if i not in before]
@@ -100,15 +96,10 @@ def reread(seen: ListSeen) -> Reading:
     change = "new records in front" if is_front else "records removed in between"
     if [i for i in after if i in before] != [i for i in before if i in after]:
         change = "another order"
-    return Seen("the same" if before == after else change, f"{len(before)} records")
-
-
-def overlap(seen: ListSeen) -> Reading:
-    ids = seen.again.ids + seen.second.ids
-    repeat = len(ids) != len({*ids})
-    if repeat and seen.again.ids != seen.first.ids:
-        return NotObservable("the list changed in between", "another run")
-    return Seen("records repeat" if repeat else "each record once", f"{len(ids)} records")
+    if before == after:
+        repeat = ", but records repeat on the next page" * (len(both) > len({*both}))
+        change = f"the same{repeat}"
+    return Seen(change, f"{len(both)} records")
 
 
 def meta(seen: ListSeen) -> Reading:
@@ -147,20 +138,15 @@ def order(seen: ListSeen) -> Reading:
 
 
 def parameters(seen: Observations) -> Readings:
-
-    def effect(ids: list[str], came: list[str]) -> str:
-        if not came or came[0] not in ids:
-            is_sorted = bool(came) and came == sorted(came, reverse=True)
-            return "orders by id, descending" if is_sorted else "other records"
-        begins = ids.index(came[0])
-        return "begins after the record" if begins == 1 else "leaves out records in front"
-
     readings: dict[str, Reading] = {}
     for name, came in seen.parameters.items():
-        ids = seen.lists[name.partition(",")[0]].first.ids
-        changed = "nothing" if came.ids == ids else effect(ids, came.ids)
-        sample = f"{len(came.ids)} records"
-        told = Seen(changed if came.is_ok else came.outcome, sample)
+        before, after = seen.lists[name.partition(",")[0]].first.ids, came.ids
+        change = "orders by id, descending" if after == sorted(after, reverse=True) else "others"
+        if after[:1] == before[1:2]:
+            change = "begins after the record"
+        elif after and after[0] in before:
+            change = "nothing" if after == before else "leaves out records in front"
+        told = Seen(change if came.is_ok else came.outcome, f"{len(after)} records")
         readings[name] = NotObservable(*came.unread) if came.unasked else told
     return readings or {"": NotObservable("no list has two records", "a longer list")}
 

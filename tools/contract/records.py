@@ -106,7 +106,7 @@ def masked(_: str, record: Record) -> Named:
 
 
 def without_place(name: str, record: Record) -> Named:
-    columns = _all_columns(name)
+    columns = _columns(name, of_attributes=False)
     yield from ((member, None) for member in record if member not in _MEMBERS)
     yield from ((a, None) for a in object_in(record, "attributes") if a not in _columns(name))
     for relationship, value in object_in(record, "relationships").items():
@@ -170,20 +170,12 @@ def object_in(value: Mapping[str, Any], member: str) -> dict[str, Any]:
 
 
 @cache
-def _all_columns(name: str) -> Mapping[str, Mapping[str, Any]]:
-    properties: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())["properties"]
-    return properties
-
-
-@cache
-def _columns(name: str) -> Mapping[str, Mapping[str, Any]]:
-    """Return the columns that attributes fill."""
-    return {
-        column: schema
-        for column, schema in _all_columns(name).items()
-        if column not in _COLUMNS_OF_RECORDS
-        and (column == "externalId" or not column.endswith("Id"))
-    }
+def _columns(name: str, *, of_attributes: bool = True) -> Mapping[str, Mapping[str, Any]]:
+    """Return a list's columns, or those that attributes fill."""
+    columns: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())["properties"]
+    ids = {column for column in columns if column.endswith("Id")} - {"externalId"}
+    others = _COLUMNS_OF_RECORDS | ids if of_attributes else set()
+    return {column: schema for column, schema in columns.items() if column not in others}
 
 
 def _records(seen: ListSeen) -> Iterable[Record]:

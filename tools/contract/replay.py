@@ -1,42 +1,35 @@
 """The sandbox that answers as an account did, as a command line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tools.contract.exchange import REFUSALS
 from tools.contract.observations import CAP, Observations
-from tools.contract.reading import Row
+from tools.contract.reading import Row, Seen
 
 COMMAND = ".venv/bin/python -m sandbox"
 
 
 def command(rows: Sequence[Row], seen: Observations) -> str:
     """Return the command; the sandbox takes it as it stands."""
-    values = {
-        (row.check.title, name): reading.value for row in rows for name, reading in row.seen.items()
-    }
+    readings = {row.check.title: row.seen for row in rows}
     switches = [
         row.check.switches[reading.value]
         for row in rows
         for reading in row.seen.values()
         if reading.value in row.check.switches
     ]
-    switches += [*_lists(seen), *_limit(values)]
-    is_fixed = values.get(("How the minute is counted", "")) == "fixed"
-    window = ["--window fixed"] * is_fixed
-    options = [
-        *_options(seen),
-        *window,
-        *(f"--switch {switch}" for switch in dict.fromkeys(switches)),
-    ]
+    switches += [*_lists(seen), *_limit(readings)]
+    minute = readings["How the minute is counted"].get("")
+    window = ["--window fixed"] * bool(minute and minute.value == "fixed")
+    options = [*_options(seen), *window, *(f"--switch {s}" for s in dict.fromkeys(switches))]
     return " ".join([COMMAND, *options])
 
 
 def _options(seen: Observations) -> Iterator[str]:
     for name, each in seen.lists.items():
         is_long = each.at_cap > 1 and each.has_new(each.at_cap)
-        yield f"--{name} {CAP + 50 if is_long else each.sample.split()[0]}"
-        if each.first.status in REFUSALS:
-            yield f"--closed {name}"
+        size = f"--{name} {CAP + 50 if is_long else each.sample.split()[0]}"
+        yield f"--closed {name}" if each.first.status in REFUSALS else size
     if any(came.status in REFUSALS for came in seen.metadata.values()):
         yield "--switch metadata=closed"
     if limits := [n for e in seen.exchanges if (n := e.header("x-ratelimit-limit"))]:
@@ -60,16 +53,13 @@ def _lists(seen: Observations) -> Iterator[str]:
         yield "default_page=100"
 
 
-def _limit(values: dict[tuple[str, str], str]) -> Iterator[str]:
-    told = {n: v != "neither" for (t, n), v in values.items() if t.startswith("Rate-limit")}
-    on_success = all(there for kind, there in told.items() if not kind.isdigit())
-    on_errors = any(there for kind, there in told.items() if kind.isdigit() and kind != "429")
-    if not on_success:
-        yield f"rate_headers={'exceeded' if told.get('429') else 'never'}"
-    elif not on_errors and {*map(str.isdigit, told)} == {True, False}:
-        yield "rate_headers=success"
-    resets = {n: v for (t, n), v in values.items() if t.startswith("x-ratelimit-reset")}
-    if any(v != "none" for kind, v in resets.items() if kind != "429"):
+def _limit(readings: Mapping[str, Mapping[str, Seen]]) -> Iterator[str]:
+    kinds = readings["Rate-limit headers by response"]
+    on = {kind for kind, seen in kinds.items() if seen.value != "neither"}
+    if kinds.keys() - on:
+        yield f"rate_headers={'exceeded' if '429' in on else 'success' if on else 'never'}"
+    resets = {k: s.value for k, s in readings["x-ratelimit-reset by response"].items()}
+    if any(value != "none" for kind, value in resets.items() if kind != "429"):
         yield "reset_when=always"
-    if resets.get("429") == "none" and told.get("429"):
+    if "429" in on and resets["429"] == "none":
         yield "reset=none"

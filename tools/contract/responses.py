@@ -64,19 +64,13 @@ def roles(seen: Observations) -> Readings:
 
 def limit(seen: Observations) -> Readings:
     told = Counter(n for e in seen.exchanges if (n := e.header(_LIMIT)) is not None)
-    nothing = NotObservable("no response tells it", "headers of the rate limit")
-    texts = ", ".join(map(str, sorted(told)))
-    sample = f"{told.total()} of {len(seen.exchanges)} responses"
-    return {"": Seen(texts, sample) if told else nothing}
-
-
-def remaining(seen: Observations) -> Readings:
     steps = [after - before for before, after in pairwise(_remaining(seen))]
-    if len(steps) < 2:
+    if not told or not steps:
         return {"": NotObservable("no two responses tell it", "headers of the rate limit")}
     # It rises where others' requests leave the window.
-    falls = sum(step < 0 for step in steps) * 2 > len(steps)
-    return {"": Seen("falls" if falls else "does not fall", f"{len(steps) + 1} responses")}
+    falls = "" if sum(step < 0 for step in steps) * 2 > len(steps) else ", remaining does not fall"
+    sample = f"{told.total()} of {len(seen.exchanges)} responses"
+    return {"": Seen(", ".join(map(str, sorted(told))) + falls, sample)}
 
 
 def minute(seen: Observations) -> Readings:
