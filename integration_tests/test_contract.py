@@ -364,7 +364,7 @@ def test_the_report_says_what_the_server_did(
     assert FAILED not in {result for result, _ in report.rows.values()}
     assert len(sandbox.requests) <= asking.MOST_REQUESTS
     # What the server asks to wait is waited for with words.
-    assert ("used up: waiting" in report.shown) == (429 in sandbox.statuses)
+    assert ("asks to wait: 2 s" in report.shown) == (429 in sandbox.statuses)
 
 
 PAGE = Reply(503, "<html>Back soon", {"Content-Type": "text/html"})

@@ -82,13 +82,13 @@ class Asker:
         """Send a request until the limit lets it through, for as long as that may take."""
         for _ in range(_REFUSALS):
             exchange = self._send(path, kind, config)
-            self._was_refused = exchange.status == 429
+            wait = RateHeaders.parse(exchange.headers, time.time()).wait
+            self._was_refused = exchange.status == 429 or (exchange.status == 503 and bool(wait))
             if not self._was_refused:
                 return exchange
-            wait = RateHeaders.parse(exchange.headers, time.time()).wait or 0.0
-            if self._waited + wait > LONGEST_WAIT:
+            if self._waited + (wait or 0.0) > LONGEST_WAIT:
                 break
-            self.say(f"The rate limit is used up: waiting {f'{wait:.0f} s' if wait else 'a while'}")
+            self.say(f"Kustomer asks to wait: {f'{wait:.0f} s' if wait else 'no time is told'}")
         raise OutageError(explain(exchange, config)[1])
 
     def _send(self, path: str, kind: str, config: Config) -> Exchange:
@@ -119,6 +119,8 @@ class Asker:
 
 def explain(exchange: Exchange, config: Config) -> tuple[str, str]:
     """Return what the connector takes an error for: a name, and a sentence with the account's."""
+    if exchange.unasked:
+        return exchange.unasked, f"{exchange.unasked}."
     outcome = Outcome(
         status=exchange.status,
         body=exchange.content,

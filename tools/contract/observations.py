@@ -87,10 +87,8 @@ class ListSeen:
         """The number of the last page, None unless that is what the page after it shows."""
         last = max(n for n in self.numbered if self.has_new(n))
         after = self.numbered.get(last + 1, UNASKED)
-        is_answered = after.is_ok or after.status in {400, 404}
-        return (
-            last if is_answered and last * self.size >= (self.first.number("total") or 0) else None
-        )
+        is_all = last * self.size >= (self.first.number("total") or 0)
+        return last if is_all and (after.is_ok or after.status in {400, 404}) else None
 
     @property
     def all(self) -> list[Exchange]:
@@ -136,7 +134,6 @@ class Observations:
         address = urlsplit(config.base_url)
         # Without subdomains, as in the sandbox, the path names the organization.
         path, host = f"/{MADE_UP_ORGANIZATION}{address.path}", MADE_UP_ORGANIZATION + _DOMAIN
-
         there = address._replace(netloc=host) if self.is_kustomer else address._replace(path=path)
         # The account's key is for its own organization only.
         elsewhere = replace(config, base_url=urlunsplit(there))

@@ -61,8 +61,9 @@ def _contract(asker: Asker, path: Path, console: Console) -> int:
     if not seen.is_open:
         if unfinished:
             return code
-        refused = seen.lists["customers"].first
-        console.print(f"No list can be read. {explain(refused, asker.config)[1]}")
+        no_role = "The key is accepted, but no list is open to it: make one with their roles."
+        why = no_role if seen.key.is_ok else explain(seen.key, asker.config)[1]
+        console.print(f"No list can be read. {why}")
         unfinished, code = "no list can be read", 1
     # The last whole report stays.
     path = path.with_stem(f"{path.stem}-unfinished") if unfinished else path
