@@ -60,7 +60,9 @@ def last_link(seen: ListSeen) -> Reading:
 
 
 def past_end(seen: ListSeen) -> Reading:
-    if seen.last is None or seen.is_by_cursor:
+    if seen.is_by_cursor:
+        return NotObservable("its cursors name no page there", "a list by number")
+    if seen.last is None:
         return _no_end(seen)
     after = seen.numbered[seen.last + 1]
     data = after.document.get("data", UNASKED) if isinstance(after.document, dict) else UNASKED
@@ -77,8 +79,7 @@ def around_cap(seen: ListSeen) -> Reading:
     at_cap, beyond = (seen.numbered.get(n, UNASKED) for n in (number, number + 1))
     is_long = number > 1 and seen.has_new(number)
     if not is_long and (seen.first.number("total") or 0) <= CAP:
-        is_short = seen.last is not None and not seen.is_by_cursor
-        return _short(seen, CAP) if is_short else _no_end(seen)
+        return _short(seen, CAP) if seen.has_ended else _no_end(seen)
     if beyond.unasked:
         return NotObservable(*beyond.unread)
     after = "more records" if seen.has_new(number + 1) else "no new record"

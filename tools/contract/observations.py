@@ -91,6 +91,12 @@ class ListSeen:
         return last if is_all and (after.is_ok or after.status in {400, 404}) else None
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the end was seen, by number or by cursor."""
+        last = [self.second, *self.walked][-1]
+        return last.is_ok and not last.link if self.is_by_cursor else self.last is not None
+
+    @property
     def all(self) -> list[Exchange]:
         return [*self.numbered.values(), self.second, *self.walked]
 
@@ -101,7 +107,7 @@ class ListSeen:
 
 
 class Observations:
-    """All that was asked, as far as it was; `later` came when the first minute had passed."""
+    """All that was asked, as far as it was; `later` came almost a minute after the first."""
 
     def __init__(self, asker: Asker) -> None:
         self.config, self.window = asker.config, asker.timing.window
@@ -169,8 +175,11 @@ class Observations:
                 self.parameters[f"{name}, {parameter}"] = self._asker.get(path, may_fail=True)
 
     def _ask_later(self) -> None:
-        """Ask once more when the first request is a minute old, which tells how that is counted."""
-        wait = self.exchanges[0].sent_at + self.window * 1.02 - self._asker.clock.monotonic()
+        """Ask once more when the first request is almost a minute old.
+
+        Where the minute slides, all requests still count then; a fixed one has begun anew.
+        """
+        wait = self.exchanges[0].sent_at + self.window * 0.98 - self._asker.clock.monotonic()
         if wait > 0 and any("x-ratelimit-remaining" in e.headers for e in self.exchanges):
             what = "to see how the limit's minute is counted; Ctrl-C writes the report now"
             self._asker.say(f"Waiting {wait:.0f} s {what}")

@@ -74,20 +74,18 @@ def limit(seen: Observations) -> Readings:
 
 
 def minute(seen: Observations) -> Readings:
-    """Read how the minute is counted: where it slides, what was sent within it still counts."""
     left, most = seen.later.header(_REMAINING), seen.later.header(_LIMIT)
     if left is None or most is None:
         needed = "a whole run, and headers of the rate limit"
-        return {"": NotObservable("no response tells it a minute after the first one", needed)}
-    own = sum(e.sent_at > seen.later.sent_at - seen.window for e in seen.exchanges)
+        return {"": NotObservable("no response tells it almost a minute later", needed)}
+    began = seen.later.sent_at - seen.window
+    own, counted = sum(e.is_ok and e.sent_at > began for e in seen.exchanges), most - left
     rise = max(after - before for before, after in pairwise(_remaining(seen)))
     resets = {e.headers[_RESET] for e in seen.exchanges if _RESET in e.headers}
-    sample = f"{own} requests, {most - left} counted, {len(resets)} values of the reset"
-    if rise > own / 2 > most - left:
-        return {"": Seen("fixed", sample)}
-    if rise < own / 4 and most - left >= own / 2:
-        return {"": Seen("slides", sample)}
-    return {"": NotObservable(f"the counts fit neither ({sample})", "a run while nobody else asks")}
+    sample = f"{own} requests, {counted} counted, {len(resets)} values of the reset"
+    if counted >= own and rise > own / 4:
+        return {"": NotObservable(f"others' requests came and went ({sample})", "a quiet moment")}
+    return {"": Seen("fixed" if counted < own else "slides", sample)}
 
 
 def headers(came: Exchange) -> str:
