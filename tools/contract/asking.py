@@ -12,7 +12,7 @@ from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.rate_limit import LimitError, RateLimiter
 from source_kustomer.config import Config
 from source_kustomer.errors import Outcome, failure
-from source_kustomer.timing import SYSTEM_CLOCK, Clock, Timing
+from source_kustomer.timing import Timing
 from tools.contract.exchange import Exchange
 
 # A person waits for the report, and the smallest plan has 300 requests a minute.
@@ -43,17 +43,11 @@ class Asker:
     `say` shows a line while a person waits. Raises `OutageError` where going on is no use.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        say: Callable[[str], object],
-        timing: Timing = TIMING,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> None:
-        self.config, self.timing, self.clock, self.say = config, timing, clock, say
+    def __init__(self, config: Config, say: Callable[[str], object], timing: Timing) -> None:
+        self.config, self.timing, self.say = config, timing, say
         self.exchanges: list[Exchange] = []
-        self._limiter = RateLimiter(config.share, timing, clock)
-        self._ends_at = clock.monotonic() + LONGEST_RUN
+        self._limiter = RateLimiter(config.share, timing)
+        self._ends_at = time.monotonic() + LONGEST_RUN
         self._disturbed, self._waited, self._was_refused = 0, 0.0, False
         self._clients: dict[Config, Client] = {}
 
@@ -65,12 +59,12 @@ class Asker:
         What `may_fail` is no part of an outage.
         """
         for _ in range(_ATTEMPTS):
-            began = self.clock.monotonic()
+            began = time.monotonic()
             exchange = self._patiently(path, kind, config or self.config)
-            is_quick = self.clock.monotonic() - began < _QUICK
+            is_quick = time.monotonic() - began < _QUICK
             if exchange.unasked or not exchange.is_disturbed or not is_quick:
                 break
-            self.clock.sleep(self.timing.backoff)
+            time.sleep(self.timing.backoff)
         if not may_fail and not exchange.unasked:
             self._disturbed = self._disturbed + 1 if exchange.is_disturbed else 0
             nothing_came = not any(e.status for e in self.exchanges)
@@ -92,14 +86,15 @@ class Asker:
         raise OutageError(explain(exchange, config)[1])
 
     def _send(self, path: str, kind: str, config: Config) -> Exchange:
-        began = self.clock.monotonic()
+        began = time.monotonic()
         if len(self.exchanges) >= MOST_REQUESTS or began > self._ends_at:
             used = "requests were" if len(self.exchanges) >= MOST_REQUESTS else "time was"
             return Exchange(kind, unasked=f"the {used} used up")
-        new = Client(config, timing=self.timing, limiter=self._limiter, clock=self.clock)
-        exchange, client = Exchange(kind, sent_at=began), self._clients.setdefault(config, new)
+        if config not in self._clients:
+            self._clients[config] = Client(config, timing=self.timing, limiter=self._limiter)
+        exchange = Exchange(kind, sent_at=began)
         try:
-            came = client.send(config.base_url + path, Traffic())
+            came = self._clients[config].send(config.base_url + path, Traffic())
         except LimitError as e:
             if e.is_exceeded:
                 raise OutageError(explain(replace(exchange, status=429), config)[1]) from None

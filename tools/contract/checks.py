@@ -5,6 +5,7 @@ from typing import Final
 
 from sandbox import LISTS
 from tools.contract import lists, records, responses
+from tools.contract.exchange import object_in
 from tools.contract.observations import CAP, TOO_LARGE
 from tools.contract.reading import Check, by_list
 
@@ -75,7 +76,7 @@ CHECKS: Final = (
     Check(17, "How documented values are absent", _ANYTHING,
           by_list(records.absent, needs_records=True), is_open=True),
     Check(18, "Where sla is", _ANYTHING, records.names(
-        lambda _, r: ((m, None) for m in r if "sla" in records.object_in(r, m)), "an SLA"),
+        lambda _, r: ((m, None) for m in r if "sla" in object_in(r, m)), "an SLA"),
           is_open=True),
     Check(19, "Relationships with only a link, beside messages", _all("none"),
           records.names(records.links_only)),
@@ -84,7 +85,7 @@ CHECKS: Final = (
           switches={"404": "metadata=404"}),
     Check(21, "Deleted records", _ANYTHING, records.names(
         lambda _, r: [("deleted", None)] * (
-            str(records.object_in(r, "attributes").get("deleted")).lower() == "true"),
+            str(object_in(r, "attributes").get("deleted")).lower() == "true"),
         "a deleted record"), is_open=True),
     Check(22, "Masked values", _ANYTHING,
           records.names(records.masked, "a key without Read Sensitive permission"), is_open=True),

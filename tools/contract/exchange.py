@@ -86,6 +86,12 @@ class Exchange:
         return _whole(self.headers.get(name))
 
 
+def object_in(value: Mapping[str, Any], member: str) -> dict[str, Any]:
+    """Return a member that should be an object, an empty one where it is not."""
+    found = value.get(member)
+    return found if isinstance(found, dict) else {}
+
+
 def query_of(link: str | None, list_url: str) -> str | None:
     """Return the query of a link that stays on its list, None for any other."""
     try:

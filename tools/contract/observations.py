@@ -1,13 +1,14 @@
 """The requests of the contract: each is sent once, and the checks read what came."""
 
 import contextlib
+import time
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from sandbox import LISTS
 from tools.contract.asking import Asker
-from tools.contract.exchange import Exchange, naming, query_of
+from tools.contract.exchange import Exchange, naming, object_in, query_of
 
 UNASKED: Final = Exchange(unasked="it was stopped before this was asked")
 
@@ -157,16 +158,14 @@ class Observations:
     def _ask_parameters(self) -> None:
         """Ask once for each of what may read a list without sliding."""
         first = self.lists["customers"].first
-        middle = first.records[len(first.records) // 2 :][:1]
-        attributes = middle[0].get("attributes") if middle else None
-        since = attributes.get("createdAt") if isinstance(attributes, dict) else None
+        times = [object_in(r, "attributes").get("createdAt", "") for r in first.records] or [""]
         for name, parameter, value in (
             # Documented for conversations, where it orders by id.
             ("conversations", "sort", "desc"),
             ("customers", "sort", "desc"),
-            ("customers", "page[after]", next(iter(first.ids), "")),
+            ("customers", "page[after]", "".join(first.ids[:1])),
             # Documented for the conversations of one customer.
-            ("customers", "fromDate", str(since or "")),
+            ("customers", "fromDate", str(times[len(times) // 2])),
         ):
             each = self.lists[name]
             has_cursors = each.is_by_cursor and parameter == "page[after]"
@@ -179,11 +178,11 @@ class Observations:
 
         Where the minute slides, all requests still count then; a fixed one has begun anew.
         """
-        wait = self.exchanges[0].sent_at + self.window * 0.98 - self._asker.clock.monotonic()
+        wait = self.exchanges[0].sent_at + self.window * 0.98 - time.monotonic()
         if wait > 0 and any("x-ratelimit-remaining" in e.headers for e in self.exchanges):
             what = "to see how the limit's minute is counted; Ctrl-C writes the report now"
             self._asker.say(f"Waiting {wait:.0f} s {what}")
-            self._asker.clock.sleep(wait)
+            time.sleep(wait)
         self.later = self._asker.get("auth/tokens/current", "key", may_fail=True)
 
 

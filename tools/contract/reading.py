@@ -89,15 +89,10 @@ class Row:
 def by_list(look: Callable[[ListSeen], Reading], *, needs_records: bool = False) -> Look:
     """Read every list that opened; of the others it says why they did not."""
 
-    def readings(seen: Observations) -> Readings:
-        found: dict[str, Reading] = {}
-        for name, each in seen.lists.items():
-            if not each.first.is_ok:
-                found[name] = NotObservable(*each.first.unread)
-            elif needs_records and not each.size:
-                found[name] = NotObservable("it is empty", "a list with records")
-            else:
-                found[name] = look(each)
-        return found
+    def reading(seen: ListSeen) -> Reading:
+        if not seen.first.is_ok:
+            return NotObservable(*seen.first.unread)
+        is_empty = needs_records and not seen.size
+        return NotObservable("it is empty", "a list with records") if is_empty else look(seen)
 
-    return readings
+    return lambda seen: {name: reading(each) for name, each in seen.lists.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from source_kustomer.conversion import conversion
-from tools.contract.exchange import REFUSALS, Record
+from tools.contract.exchange import REFUSALS, Record, object_in
 from tools.contract.observations import RESOURCES, ListSeen, Observations
 from tools.contract.reading import Look, NotObservable, Reading, Readings, Seen, by_list
 
@@ -161,12 +161,6 @@ def metadata(seen: Observations) -> Readings:
             sample = f"{len(known)} attributes, {len(arrays)} with arrays; {_listed(forms)}"
             readings[name] = Seen(value, sample)
     return readings
-
-
-def object_in(value: Mapping[str, Any], member: str) -> dict[str, Any]:
-    """Return a member that should be an object, an empty one where it is not."""
-    found = value.get(member)
-    return found if isinstance(found, dict) else {}
 
 
 @cache
