@@ -20,7 +20,7 @@ SCRIPT = Path(sys.executable).with_name("source-kustomer")
 _TIMED = "from source_kustomer.run import main; from source_kustomer.timing import Timing; main({})"
 
 # Failures are tried again after moments; timeouts are as in a sync.
-QUICK = Timing(backoff=0.02, longest_backoff=0.1)
+QUICK = Timing(backoff=0.02, longest_backoff=0.1, look=0.1)
 
 Message = dict[str, Any]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -50,20 +50,6 @@ def skip_without_pyairbyte() -> None:
             "left out, PyAirbyte can be installed on Python 3.11 and 3.12 only",
             allow_module_level=True,
         )
-
-
-class Database(Protocol):
-    """An empty place in a database, until something is loaded."""
-
-    def cache(self) -> CacheBase:
-        """Return the place as PyAirbyte's cache."""
-
-    def rows(self, query: str) -> Rows:
-        """Run a query with the database's own client."""
-
-    @property
-    def schema(self) -> str:
-        """The name of the schema that holds the tables."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +106,8 @@ class PostgreSQL:
             return connection.execute(query.encode()).fetchall()
 
 
+# An empty place in a database, until something is loaded.
+Database = DuckDB | PostgreSQL
 NewDatabase = Callable[[str], Database]
 NewSource = Callable[[str, Sandbox], "Source"]
 

@@ -105,7 +105,6 @@ def _become(order: dict[str, dict[str, str]]) -> None:
         os.close(opened)
     os.environ.clear()
     os.environ.update(order["environment"])
-    tempfile.tempdir = None
     sys.argv = ["source-kustomer", *order["arguments"]]
     main(Timing(**order["timing"]))  # type: ignore[arg-type]
 

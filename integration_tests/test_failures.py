@@ -1,6 +1,5 @@
 """Every row of the table of causes, through the real entrypoint, over a real socket."""
 
-import gzip
 import socket
 import ssl
 import threading
@@ -21,9 +20,7 @@ from source_kustomer.timing import Timing
 
 HTML = Reply(503, "<!DOCTYPE html><html>We'll be back</html>", {"Content-Type": "text/html"})
 PAGE = '{"data": [], "meta": {"page": 1}, "links": {"next": null}}'
-FULL = [{"id": f"t{n}"} for n in range(100)]
 PROBE = "/v1/auth/tokens/current"
-BOMB = gzip.compress(b"[" + b" " * 300_000_000)
 
 # For what never comes.
 IMPATIENT = replace(QUICK, silence=1.0, response=1.0)
@@ -38,20 +35,8 @@ def always(reply: Reply, *paths: str) -> Callable[[Sandbox], None]:
     return prepare
 
 
-def documents(document: Any) -> Callable[[Sandbox], None]:
-    return always(Reply(body=document), *(f"/v1/{name}" for name in LISTS))
-
-
 def error(status: int, text: str, **headers: str) -> Reply:
     return Reply(status, {"errors": [{"code": "x", "message": text, "meta": {}}]}, headers)
-
-
-def empty_pages(sandbox: Sandbox) -> None:
-    @sandbox.before
-    def another(request: Request) -> Reply | None:
-        link = f"?page={request.page + 1}&pageSize=100"
-        body = {"data": [], "links": {"next": link}}
-        return Reply(body=body) if request.path == "/v1/tags" else None
 
 
 @dataclass(frozen=True)
@@ -64,7 +49,6 @@ class Case:
     key: dict[str, Any] | None = None
     url: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
-    in_check: str | None = None
     timing: Timing = QUICK
 
 
@@ -74,82 +58,48 @@ def closed_port() -> int:
         return int(it.getsockname()[1])
 
 
+# Each kind of evidence once over a real socket; the rest of the table is tested without one.
 CASES = {
     "refused key": Case("refused_key", "does not accept the API key", key={}),
-    "refused key in the short form": Case(
-        "refused_key", "does not accept", always(error(401, "Unauthorized"))
-    ),
-    "expired key": Case("expired_key", "has expired", key={"expired": True}),
     "expired key that only the probe tells of": Case(
         "expired_key",
         "has expired",
         lambda s: (
-            always(error(401, "Unauthorized"), "/v1/tags")(s),
+            always(error(401, "Unauthorized"), *(f"/v1/{name}" for name in LISTS))(s),
             always(error(401, "Expired token"), PROBE)(s),
         )[0],
     ),
     "key of another region": Case(
         "other_region", "another Kustomer region", key={"other_region": True}
     ),
-    "missing role as 403": Case(
-        "missing_role",
-        "org.permission.tag.read",
-        key={"roles": ("none",), "missing_role_status": 403},
-    ),
-    "missing role as 401": Case(
+    "missing role": Case(
         "missing_role",
         "org.permission.tag.read",
         key={"roles": ("none",), "missing_role_status": 401},
     ),
     "IP restriction": Case("ip_restricted", "IP restriction", key={"ip_restricted": True}),
-    "unknown organization by 404": Case(
-        "unknown_organization", "knows no organization 'acme'", always(error(404, "Not found"))
-    ),
     "unknown organization by DNS": Case(
         "unknown_organization", "knows no organization 'acme'", url="https://acme.kustomer.invalid"
-    ),
-    "list that is not there": Case(
-        "unavailable_list",
-        "does not offer",
-        always(error(404, "Not found"), *(f"/v1/{name}" for name in LISTS)),
     ),
     "rate limit that does not end": Case(
         "rate_limit", "rate limit", always(error(429, "Too many", **{"Retry-After": "3600"}))
     ),
-    "server failure": Case("server_failure", "status 500", always(error(500, "Oops"))),
-    "server failure without a body": Case("server_failure", "status 502", always(Reply(502))),
-    "server that asks for an hour": Case(
-        "unavailable",
-        "asks to come back later",
-        always(error(503, "Maintenance", **{"Retry-After": "3600"})),
+    "server failure without a body": Case("busy_server", "status 502", always(Reply(502))),
+    "maintenance page": Case("no_api", "a web page", always(HTML)),
+    "redirect": Case(
+        "no_api", "A redirect", always(Reply(302, "", {"Location": "https://evil.example/"}))
     ),
-    "maintenance page": Case("maintenance_page", "web page", always(HTML)),
-    "HTML with status 200": Case("maintenance_page", "web page", always(replace(HTML, status=200))),
-    "truncated body": Case("broken_body", "cut off", always(Reply(body=PAGE, truncate_at=20))),
     "truncated chunk": Case("broken_body", "cut off", always(Reply(body=PAGE, chunked_cut=True))),
-    "body that is not JSON": Case("broken_body", "not JSON", always(Reply(body='{"data": ['))),
-    "empty body": Case("broken_body", "not JSON", always(Reply())),
     "body that is not the gzip it says": Case(
         "broken_body", "not JSON", always(Reply(body=PAGE, headers={"Content-Encoding": "gzip"}))
     ),
-    "JSON that is no list": Case("not_a_list", "not a list", documents({"data": {"id": "1"}})),
-    "data that is null": Case("not_a_list", "not a list", documents({"data": None})),
-    "JSON that is null": Case("not_a_list", "not a list", documents("null")),
-    "redirect": Case(
-        "redirect", "redirects", always(Reply(302, "", {"Location": "https://evil.example/"}))
-    ),
-    "response that hangs": Case(
-        "timeout", "did not answer in time", always(Reply(hang=100)), timing=IMPATIENT
-    ),
     "response that trickles": Case(
-        "timeout",
-        "did not answer in time",
-        always(Reply(body=PAGE * 40, drip=0.2)),
+        "timeout", "in time on any attempt", always(Reply(body=PAGE * 40, drip=0.2)),
         timing=IMPATIENT,
     ),
-    "connection reset": Case("connection_lost", "was lost", always(Reply(reset=True))),
+    "connection reset": Case("connection", "No connection to", always(Reply(reset=True))),
     "connection refused": Case(
-        "connection_refused", "refuses connections", url=f"http://127.0.0.1:{closed_port()}"
+        "connection", "No connection to", url=f"http://127.0.0.1:{closed_port()}"
     ),
     "proxy that refuses": Case(
         "proxy",
@@ -160,70 +110,18 @@ CASES = {
         )
         | dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
     ),
-    "proxy that wants a password": Case("proxy_login", "asks for a user name", always(Reply(407))),
-    "rejected request": Case(
-        "rejected_request", "with status 400", always(error(400, "No such filter"))
-    ),
-    "refusal that lasts": Case("passing_refusal", "could not take", always(error(423, "Locked"))),
-    "not modified": Case("not_modified", "304 (not modified)", always(Reply(304))),
-    "gateway that times out": Case("gateway_timeout", "took too long", always(error(504, "x"))),
-    "page that is too large for the server": Case(
-        "large_page", "for its size", always(error(400, "pageSize is too large"))
-    ),
-    "body that is too large": Case(
-        "large_body",
-        "more than 256 MB",
-        always(Reply(body=BOMB, headers={"Content-Encoding": "gzip"})),
-    ),
-    "firewall's page": Case("maintenance_page", "firewall", always(Reply(403, "<html>Your IP"))),
-    "firewall's text": Case("maintenance_page", "firewall", always(Reply(401, "error code: 1020"))),
     "certificates that are not there": Case(
         "local_setting",
         "REQUESTS_CA_BUNDLE names certificates",
         url="https://127.0.0.1:9",
         environment={"REQUESTS_CA_BUNDLE": "/nowhere"},
     ),
-    "pages that are left out": Case(
-        "skipped_pages",
-        "from page 1 to page 4",
-        documents({"data": FULL, "links": {"next": "?page=4&pageSize=100"}}),
-        in_check="",
+    "JSON that is no list": Case(
+        "unexpected_document",
+        "not what Kustomer's API documents",
+        always(Reply(body={"data": None}), *(f"/v1/{name}" for name in LISTS)),
     ),
-    "full page without links": Case(
-        "no_links",
-        "without the links",
-        documents({"data": FULL, "meta": {"page": 1}}),
-    ),
-    "link to another host": Case(
-        "foreign_link",
-        "leads away",
-        documents({"data": FULL[:1], "links": {"next": "https://evil.example/v1/tags?page=2"}}),
-    ),
-    "link to itself": Case(
-        "circling_link",
-        "no end",
-        documents({"data": FULL[:1], "links": {"next": "?page=1&pageSize=100"}}),
-        in_check="",
-    ),
-    "page that was not asked for": Case(
-        "wrong_page",
-        "sent page 7",
-        documents({"data": FULL[:1], "meta": {"page": 7}, "links": {"next": None}}),
-        in_check="",
-    ),
-    "empty pages without end": Case(
-        "empty_pages",
-        "in a row were empty",
-        empty_pages,
-        in_check="",
-    ),
-    "list that is cut off": Case(
-        "cut_off",
-        "after 100 of 250 records",
-        documents({"data": FULL, "meta": {"page": 1, "total": "250"}, "links": {"next": None}}),
-        in_check="",
-    ),
-}
+}  # fmt: skip
 
 
 def run(case: Case, command: str, sandbox: Sandbox, folder: Path) -> tuple[Result, str]:
@@ -254,43 +152,21 @@ def test_read_ends_in_the_sentence_of_its_cause(
     assert key not in result.stdout
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("name", ["refused key", "missing role", "server failure without a body"])
 def test_check_ends_in_the_sentence_of_its_cause(
-    case: Case, sandbox: Sandbox, tmp_path: Path
+    name: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
+    case = CASES[name]
     result, key = run(case, "check", sandbox, tmp_path)
-    assert not result.stderr
-    assert key not in result.stdout
-    if case.in_check == "":
-        # A single record tells nothing of the pages that follow it.
-        return
     cause = next(c for c in CAUSES if c.name == case.cause)
     (status,) = result.of_type("CONNECTION_STATUS")
     (error,) = result.errors
     assert status == {"status": "FAILED", "message": error["message"]}
     assert error["failure_type"] == cause.failure_type.value
     assert result.code == (cause.failure_type.value != "config_error")
-    assert case.words in error["message"] or "none of the six" in error["message"]
-
-
-def test_every_row_of_the_table_has_a_case() -> None:
-    elsewhere = {
-        "tls",
-        "moving_list",
-        "used_up_share",
-        "lost_access",
-        "past_end",
-        "refused_page",
-        "lost_page",
-        "lost_list",
-        "short_page",
-        "lower_total",
-        "not_metadata",
-        "name_lookup",
-        "connect_timeout",
-        "full_machine",
-    }
-    assert {case.cause for case in CASES.values()} | elsewhere == {c.name for c in CAUSES}
+    assert case.words in error["message"]
+    assert not result.stderr
+    assert key not in result.stdout
 
 
 @contextmanager
@@ -340,7 +216,7 @@ def test_check_names_each_closed_stream_and_the_role_to_add(
         warnings = [log["message"] for log in result.of_type("LOG") if log["level"] == "WARN"]
         assert len(warnings) == 2
         for warning, name in zip(warnings, ("teams", "brands"), strict=True):
-            assert f"may not read {name}" in warning
+            assert f"may not read the {name} list" in warning
             assert ROLES[name][0] in warning
             assert "make a new key" in warning
 
@@ -364,14 +240,14 @@ def test_check_says_which_lists_a_small_share_left_no_time_for(
     new_sandbox: NewSandbox, tmp_path: Path
 ) -> None:
     sandbox = new_sandbox(limit=300)
-    timing = replace(QUICK, check_limit=2.0)
+    timing = replace(QUICK, command=3.0)
     connector = Connector(tmp_path, sandbox.url, sandbox.key, timing=timing)
     settings = {"org_name": "acme", "api_key": sandbox.key, "rate_limit_share": 1}
     result = connector.run("check", "--config", connector.write("config.json", settings))
     assert result.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
     warnings = [log["message"] for log in result.of_type("LOG") if log["level"] == "WARN"]
     assert warnings
-    assert all("could not be asked for" in warning for warning in warnings)
+    assert all("rate limit left no room" in warning for warning in warnings)
     assert len(warnings) == 1 + len(LISTS) - len(sandbox.requests)
 
 
@@ -398,35 +274,6 @@ def test_a_page_that_fails_for_good_leaves_the_state_before_it_and_the_others_go
     assert result.states("customers")[-1]["next"] == "page=4&pageSize=100"
     assert result.errors[0]["failure_type"] == "transient_error"
     assert result.errors[-1]["failure_type"] == "transient_error"
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply(500),
-        HTML,
-        Reply(body=PAGE, truncate_at=9),
-        Reply(reset=True),
-        error(429, "Too many requests", **{"Retry-After": "1"}),
-    ],
-    ids=["500", "html", "truncated", "reset", "429"],
-)
-def test_a_fault_that_passes_is_retried_and_nothing_is_lost(
-    sandbox: Sandbox, connector: Connector, reply: Reply
-) -> None:
-    failed = set[int]()
-
-    @sandbox.before
-    def fail_once(request: Request) -> Reply | None:
-        if request.path != "/v1/customers" or request.page in failed or request.page % 3:
-            return None
-        failed.add(request.page)
-        return reply
-
-    result = connector.read("customers")
-    assert result.code == 0
-    ids = [r["id"] for r in result.records("customers")]
-    assert ids == [r["id"] for r in sandbox.lists["customers"]]
 
 
 def test_the_key_is_in_no_output_even_where_the_server_echoes_it(

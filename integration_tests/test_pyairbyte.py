@@ -164,12 +164,25 @@ def test_given_values_that_databases_refuse_or_misread_when_loaded_then_they_fit
     sandbox: Sandbox, database: Database, new_source: NewSource
 ) -> None:
     digits = 12345678901234567890123
+    # The first of two, in the order of names, has the column that both would become.
+    pairs = {
+        "割合Num": 1,
+        "税率Num": 2,
+        "gr__eStr": "b",
+        "größeStr": "c",
+        "a.bStr": "d",
+        "a_bStr": "e",
+    }
+    sandbox.metadata["customer"] |= {"zero\0Str": {"displayName": "Ze\0ro"}, "lifetimeValueNum": {}}
+    sandbox.metadata["customer"] |= dict.fromkeys(pairs)
     first, second, third = sandbox.lists["customers"][:3]
     first["attributes"] |= {"name": "a\0b", "rev": digits, "createdAt": "2024-03-01t05:30:00+05:30"}
     first["attributes"]["custom"]["lifetimeValueNum"] = 1e29
     second["attributes"]["name"] = "00123"
     second["attributes"]["custom"]["lifetimeValueNum"] = digits
-    third["attributes"]["custom"]["notesTxt"] = "c\0d"
+    third["attributes"] |= {"tags": ["e\0f"], "lastConversation": {"g\0": [r"\u0000", "h\0"]}}
+    third["attributes"]["custom"] |= {"notesTxt": "c\0d", "zero\0Str": "\0", "tree": {"i\0": [{}]}}
+    third["attributes"]["custom"] |= pairs
     sandbox.touch()
     load(new_source("process", sandbox), database, "customers")
     rows = "SELECT name, rev, createdAt, custom_lifetimeValueNum, custom_notesTxt FROM customers "
@@ -179,12 +192,24 @@ def test_given_values_that_databases_refuse_or_misread_when_loaded_then_they_fit
     assert (row[0], row[3]) == ("00123", None)
     (row,) = database.rows(f"{rows} WHERE id = '{third['id']}'")
     assert row[4] == "cd"
-    # PostgreSQL keeps U+0000 in JSON, and makes no text of it.
     kept = "SELECT custom ->> 'lifetimeValueNum', additionalAttributes ->> 'rev' FROM customers "
     (row,) = database.rows(f"{kept} WHERE id = '{first['id']}'")
     assert (float(row[0]), row[1]) == (1e29, str(digits))
     (row,) = database.rows(f"{kept} WHERE id = '{second['id']}'")
     assert row == (str(digits), None)
+    # One U+0000 in one row would make these fail for the whole table.
+    cast = "::jsonb::text" if database.schema != "main" else ""
+    json_columns = [name for name, kind in types(database, "customers").items() if kind == "json"]
+    every = ", ".join(f"{name}{cast}" for name in json_columns)
+    assert len(database.rows(f"SELECT {every} FROM customers")) == count(database, "customers")
+    texts = "tags ->> 0, lastConversation ->> 'g', custom_zeroStr, custom ->> 'tree'"
+    (row,) = database.rows(f"SELECT {texts} FROM customers WHERE id = '{third['id']}'")
+    assert (row[0], json.loads(row[1]), row[2]) == ("ef", [r"\u0000", "h"], "")
+    assert json.loads(row[3]) == {"i": [{}]}
+    whole = ", ".join(f"custom ->> '{name}'" for name in pairs)
+    stored = f"custom___num, custom_gr__estr, custom_a_bstr, {whole}"
+    (row,) = database.rows(f"SELECT {stored} FROM customers WHERE id = '{third['id']}'")
+    assert row == (1, "b", "d", "1", "2", "b", "c", "d", "e")
 
 
 @pytest.mark.xdist_group("databases")

@@ -8,12 +8,9 @@ from typing import Protocol
 from source_kustomer.api import background
 from source_kustomer.api.client import Client, Target
 from source_kustomer.api.probe import Probe
-from source_kustomer.api.retry import Patience
 from source_kustomer.errors import NEW_KEY, Failure
 from source_kustomer.paging.page import Page
 from source_kustomer.paging.query import page_query
-
-_UNASKED = "used_up_share"
 
 logger = logging.getLogger("airbyte.source_kustomer")
 
@@ -30,50 +27,42 @@ class List(Protocol):
 
 def check_access(client: Client, lists: Sequence[List]) -> None:
     """Warn of each list that cannot be read; raises `Failure` if none can, or the key is bad."""
-    patience = Patience.checking(client.timing)
-    probe = Probe(client, patience)
-    refused = probe.failure()
-    # Where only the probe does not work, each list tells what the API thinks of the key.
-    if refused and (refused.outcome.is_refusal or not client.host_was_reached):
-        raise refused
-    ask = partial(_ask, client, probe, patience)
-    asked = [background.start(partial(ask, each)) for each in lists]
-    reasons = {
-        each: reason for each, got in zip(lists, asked, strict=True) if (reason := got.result())
-    }
-    # At a small share there may be no room for any list, which says nothing against the key.
-    is_accepted = not refused and any(r.cause.name == _UNASKED for r in reasons.values())
-    if len(reasons) == len(lists) and not is_accepted:
-        raise _nothing_to_read(reasons)
-    if refused:
-        # The open list vouches for the key, which tells more of the others.
-        reasons = {each: reason for each in reasons if (reason := ask(each))}
-    for each, reason in reasons.items():
-        logger.warning("%s: %s", each.name, reason.message)
+    probe = Probe(client)
+    # All at once, because a person waits.
+    refusal = background.start(probe.failure)
+    asked = {each.name: background.start(partial(_ask, client, probe, each)) for each in lists}
+    closed = {name: reason for name, future in asked.items() if (reason := future.result())}
+    if len(closed) == len(lists):
+        refused = refusal.result()
+        # At a small share there may be no room for any list, which says nothing against the key.
+        has_no_room = any(reason.cause.name == "rate_limit" for reason in closed.values())
+        if refused or not has_no_room:
+            raise refused or _nothing_to_read(lists, closed)
+    for name, reason in closed.items():
+        logger.warning("%s: %s", name, reason.message)
 
 
-def _ask(client: Client, probe: Probe, patience: Patience, each: List) -> Failure | None:
+def _ask(client: Client, probe: Probe, each: List) -> Failure | None:
     """Ask for one record; return why none came, None if the list is open."""
     url = f"{client.base_url}{each.name}"
     try:
         client.get(
             f"{url}?{page_query(1, 1)}",
             lambda document: Page.parse(document, url, size=1),
-            target=Target(each.name, each.role, is_list=True),
+            target=Target.of_list(each.name, each.role),
             explain=probe.explain,
-            patience=patience,
         )
     except Failure as e:
         return e
     return None
 
 
-def _nothing_to_read(reasons: dict[List, Failure]) -> Failure:
+def _nothing_to_read(lists: Sequence[List], closed: dict[str, Failure]) -> Failure:
     """Return the failure of a key that may read nothing: its missing roles, or what is worse."""
-    for reason in reasons.values():
+    for reason in closed.values():
         if reason.cause.name != "missing_role":
             return reason
-    roles = ", ".join(f"{each.role} ({each.name})" for each in reasons)
+    roles = ", ".join(f"{each.role} ({each.name})" for each in lists)
     return Failure(
         reason.cause,
         f"The API key may read none of the six lists: it lacks the roles {roles}; {NEW_KEY} with "

@@ -22,14 +22,11 @@ _NUMBERS = frozenset({int, float})
 _NUMERAL = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,40})?", re.ASCII)
 
-# PostgreSQL takes it in no text.
-NUL = "\0"
-
 
 def text(value: Value) -> str | None:
-    """Return text without U+0000, a number or a boolean as text, None for all else."""
+    """Return text as it is, a number or a boolean as text, None for all else."""
     if isinstance(value, str):
-        return value.replace(NUL, "")
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if type(value) in _NUMBERS else None
@@ -120,7 +117,7 @@ _BY_TYPE: Mapping[str, Convert] = {
 }
 
 
-# What already fits its column if it is of this type, as most values are; text is looked at too.
+# What already fits its column if it is of this type, as most values are.
 EXACT: Mapping[Convert | None, type] = {text: str, boolean: bool, json_object: dict}
 
 

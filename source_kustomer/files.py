@@ -1,80 +1,64 @@
-"""The files of a command: whatever is wrong with one is said in a sentence."""
+"""The files of a command: each is read once, and what is wrong with one is said in a sentence."""
 
-import argparse
-import codecs
-import getpass
 import json
-import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources import Source
+from airbyte_cdk.models import (
+    AirbyteStateMessage,
+    AirbyteStateMessageSerializer,
+    AirbyteStateType,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    FailureType,
+)
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-_KINDS = {
-    "config": "configuration",
-    "catalog": "catalog",
-    "state": "state, which is a list of STREAM states",
-}
+Document = TypeVar("Document")
 
 
-def check_files(source: Source, command: argparse.Namespace) -> None:
-    """Read the files that a command names; raises `AirbyteTracedException`."""
-    readers = {
-        "config": source.read_config,
-        "catalog": source.read_catalog,
-        "state": source.read_state,
-    }
-    for option, read in readers.items():
-        path = getattr(command, option, None)
-        if path is None:
-            continue
-        try:
-            content = Path(path).read_bytes()
-            document = None if content.startswith(codecs.BOM_UTF8) else json.loads(content.decode())
-        except (OSError, ValueError, RecursionError) as e:
-            raise _unusable(option, path, _why_unreadable(e)) from None
-        if content.startswith(codecs.BOM_UTF8):
-            raise _unusable(option, path, "begins with a byte order mark (BOM)")
-        if option == "state" and (other := _other_state(document)):
-            raise _unusable(
-                option, path, f"holds a state of type {other}, where each is of type STREAM"
-            )
-        try:
-            read(path)
-        except Exception:  # noqa: BLE001
-            # Which of its serializer's exceptions it is, the CDK leaves open.
-            raise _unusable(option, path, f"is JSON but not an Airbyte {_KINDS[option]}") from None
+def read_config(path: str) -> Mapping[str, Any]:
+    """Return a configuration, not checked any further; raises `AirbyteTracedException`."""
+    return _read("config", path, lambda document: {**document}, "configuration")
 
 
-def _why_unreadable(error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return f"may not be read by {_user()}, as which the connector runs"
-    if isinstance(error, OSError):
-        return f"cannot be opened ({error.strerror})"
-    return "is not JSON"
+def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
+    """Return a configured catalog; raises `AirbyteTracedException`."""
+    return _read("catalog", path, ConfiguredAirbyteCatalogSerializer.load, "catalog")
 
 
-def _user() -> str:
-    number = os.getuid()
+def read_state(path: str | None) -> list[AirbyteStateMessage]:
+    """Return the states of streams, none without a path; raises `AirbyteTracedException`."""
+    kind = "state, which is a list of states of type STREAM"
+    return _read("state", path, _states, kind) if path else []
+
+
+def _states(document: Any) -> list[AirbyteStateMessage]:
+    states = [AirbyteStateMessageSerializer.load(state) for state in document or []]
+    # The CDK ignores other states, and would read the list from its start without a word.
+    if not all(state.type is AirbyteStateType.STREAM and state.stream for state in states):
+        raise ValueError
+    return states
+
+
+def _read(option: str, path: str, load: Callable[[Any], Document], kind: str) -> Document:
     try:
-        return f"the user {getpass.getuser()} (uid {number})"
-    except (KeyError, OSError):
-        return f"the user with the uid {number}"
-
-
-def _other_state(document: Any) -> str | None:
-    """Return the type of a state that is none of a stream, which the CDK would pass over."""
-    is_alone = isinstance(document, dict) and "type" in document
-    states = document if isinstance(document, list) else [document] if is_alone else []
-    kinds = [state.get("type", "untyped") for state in states if isinstance(state, dict)]
-    return next((str(kind) for kind in kinds if kind != "STREAM"), None)
-
-
-def _unusable(option: str, path: str, why: str) -> AirbyteTracedException:
-    return AirbyteTracedException(
+        document = json.loads(Path(path).read_bytes().decode("utf-8-sig"))
+    except OSError as e:
+        reason = f"cannot be opened ({e.strerror})"
+    except UnicodeDecodeError:
+        reason = "is not in UTF-8 but in another encoding, such as UTF-16"
+    except ValueError as e:
+        reason = f"is not JSON ({e})"
+    else:
+        try:
+            return load(document)
+        except Exception:  # noqa: BLE001
+            # Which exceptions its serializers raise, the CDK leaves open.
+            reason = f"is JSON but not an Airbyte {kind}"
+    raise AirbyteTracedException(
         internal_message=f"unusable_{option}",
-        message=f"The file {path} given as --{option} {why}: correct the file or the path.",
+        message=f"The file {path} given as --{option} {reason}: correct the file or the path.",
         failure_type=FailureType.config_error,
     )

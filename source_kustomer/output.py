@@ -1,116 +1,93 @@
 """Messages go to stdout in whole lines, whoever writes them and however slowly they are read."""
 
-import fcntl
 import io
 import os
 import select
-import stat
+import signal
 import sys
-import termios
 import threading
-import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 from typing_extensions import override
 
-# What is asked for so that a page of records fits; the system may grant less.
-_PIPE_SIZE = 1024 * 1024
+# Linux's PIPE_BUF: a pipe takes so many bytes whole or not at all, whatever ends the process.
+_ATOMIC = 4096
 
-# The first and the last buffer of a pipe, of a page of memory each, may be partly filled.
-_PARTLY_FILLED = 2 * 4096
-
-# How long a full pipe is left alone before it is looked at again.
-_FULL = 0.002
-
-# Lines are written together up to so many bytes.
-_LARGEST_WRITE = 64 * 1024
-
-
-class OutputError(Exception):
-    """Messages cannot be written; `is_closed` if whoever read them has gone."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(error.strerror)
-        self.is_closed = isinstance(error, BrokenPipeError)
+# Seconds that a longer line may take to be finished, where its reader is slow.
+_FINISH = 1
 
 
 class Output(io.TextIOBase):
     """Writes whole lines to a file descriptor; threads share it.
 
-    A pipe is written to only when it has room for a whole line, so that a process that is ended
-    while nobody reads leaves no half line. A descriptor that does not block is waited for.
+    Where nothing can be written any more, the process ends with 1.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
-        self._parts = threading.local()
-        self._capacity = _pipe_capacity(descriptor)
+        self._exit_code: int | None = None
+        # The number of a closed descriptor would become that of the next file or connection.
+        self._write(b"")
 
     @override
     def write(self, text: str) -> int:
-        """Write what ends in a line feed; the rest waits until its line is whole."""
-        begun: str = getattr(self._parts, "begun", "") + text
-        lines, ended, self._parts.begun = begun.rpartition("\n")
-        if ended:
-            self.write_lines([f"{line}\n".encode(errors="replace") for line in lines.split("\n")])
+        """Write a text that ends in a line feed."""
+        self._write(text.encode())
         return len(text)
 
-    def write_lines(self, lines: list[bytes]) -> None:
-        """Write whole lines, each in one piece; raises `OutputError`."""
-        pending = bytearray()
+    def write_lines(self, lines: Iterable[bytes]) -> None:
+        """Write whole lines, as many at once as a pipe takes in one piece."""
+        pending = b""
         for line in lines:
-            if pending and len(pending) + len(line) > _LARGEST_WRITE:
-                self._write(bytes(pending))
-                pending.clear()
+            if len(pending) + len(line) > _ATOMIC:
+                self._write(pending)
+                pending = b""
             pending += line
-        if pending:
-            self._write(bytes(pending))
+        self._write(pending)
 
-    def close_for_good(self, seconds: float) -> None:
-        """Let nobody write any more, once the line that is being written is whole."""
-        self._lock.acquire(timeout=seconds)
+    def end_process(self, code: int) -> None:
+        """End the process: at once, or after the line that is being written, or a second."""
+        if self._lock.acquire(blocking=False) or not hasattr(signal, "alarm"):
+            os._exit(code)
+        self._exit_code = code
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(code))
+        signal.alarm(_FINISH)
+
+    def watch_reader(self) -> None:
+        """End the process when the reader of a pipe goes away, even while nothing is written."""
+        # Without polls, on Windows, or without a thread, the next write finds out.
+        if hasattr(select, "poll"):
+            with suppress(RuntimeError):
+                threading.Thread(target=self._end_without_reader, daemon=True).start()
+
+    def _end_without_reader(self) -> None:
+        poll = select.poll()
+        # No event is asked for: errors and hang-ups are always reported.
+        poll.register(self._descriptor, 0)
+        ((_, event),) = poll.poll()
+        # macOS answers POLLNVAL for a terminal.
+        if event & (select.POLLERR | select.POLLHUP):
+            os._exit(1)
 
     def _write(self, content: bytes) -> None:
-        while True:
-            with self._lock:
-                if self._has_room(len(content)):
-                    self._write_all(memoryview(content))
-                    return
-            time.sleep(_FULL)
-
-    def _has_room(self, length: int) -> bool:
-        if not self._capacity:
-            return True
-        unread = fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4))
-        waiting = int.from_bytes(unread, sys.byteorder)
-        return waiting == 0 or waiting + length + _PARTLY_FILLED <= self._capacity
+        with self._lock:
+            try:
+                self._write_all(memoryview(content))
+            except OSError as e:
+                # Nobody is left to be told where the reader has gone.
+                if not isinstance(e, BrokenPipeError):
+                    sys.stderr.write(f"The messages cannot be written to stdout: {e.strerror}.\n")
+                os._exit(1)
+            if self._exit_code is not None:
+                os._exit(self._exit_code)
 
     def _write_all(self, content: memoryview) -> None:
-        while content:
+        while True:
             try:
                 content = content[os.write(self._descriptor, content) :]
-            except BlockingIOError:  # noqa: PERF203
+            except BlockingIOError:
                 select.select([], [self._descriptor], [])
-            except OSError as e:
-                raise OutputError(e) from None
-
-
-def _pipe_capacity(descriptor: int) -> int:
-    """Return how many bytes a pipe holds, 0 for what is no pipe or does not tell."""
-    if sys.platform != "linux" or not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-        return 0
-    # An unprivileged user's pipes are limited in all.
-    with suppress(OSError):
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-    return fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
-
-
-def take_stdout() -> Output:
-    """Make an `Output` of stdout, and of whatever is printed from now on; raises `OutputError`."""
-    try:
-        output = Output(1)
-    except OSError as e:
-        raise OutputError(e) from None
-    sys.stdout = sys.__stdout__ = output  # type: ignore[assignment, misc]
-    return output
+            if not content:
+                return

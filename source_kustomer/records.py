@@ -7,7 +7,6 @@ from typing import Any
 from source_kustomer.conversion import (
     EXACT,
     LARGEST_NUMBER,
-    NUL,
     Convert,
     Value,
     conversion,
@@ -29,11 +28,13 @@ _MEMBERS: Mapping[str, type] = {
     "links": dict,
 }
 
-# What needs no conversion if it is of this type, and neither text with U+0000 nor too large: most
-# values, for each of which a call would take longer than all else.
+# What needs no conversion if it is of this type, and no number that is too large: most values, for
+# each of which a call would take longer than all else.
 _EXACT: Mapping[Convert | None, type] = {**EXACT, number: float}
 
-_ITSELF = re.compile(r"(?:https?://[^/?#]+)?/v1/[^/?#]+/([^/?#]+)")
+# One or two names of collections, which have no digit in them, and one id: neither
+# `/v1/slas/<id>/versions/4` nor `/v1/customers/<id>/messages` is a record's own link.
+_OWN_LINK = re.compile(r"(?:https?://[^/?#]+)?/v1(?:/[^/?#\d]+){1,2}/([^/?#]+)")
 
 
 class Flattener:
@@ -102,11 +103,7 @@ class _Columns:
                 continue
             if (
                 type(value) is exact
-                and (
-                    NUL not in value
-                    if exact is str
-                    else exact is not float or -LARGEST_NUMBER < value < LARGEST_NUMBER
-                )
+                and (exact is not float or -LARGEST_NUMBER < value < LARGEST_NUMBER)
             ) or value is None:
                 record[column] = value
                 continue
@@ -127,12 +124,10 @@ def _related_id(relationship: Value) -> str | None:
     """Return the id that a to-one relationship names, by its data or else by its link."""
     if not isinstance(relationship, dict):
         return None
-    data = relationship.get("data")
-    if isinstance(data, dict):
-        return text(data.get("id"))
-    if data is None and "data" not in relationship:
-        links = relationship.get("links")
-        link = links.get("self") if isinstance(links, dict) else None
-        itself = _ITSELF.fullmatch(link) if isinstance(link, str) else None
-        return itself[1] if itself else None
-    return None
+    if "data" in relationship:
+        data = relationship["data"]
+        return text(data.get("id")) if isinstance(data, dict) else None
+    links = relationship.get("links")
+    link = links.get("self") if isinstance(links, dict) else None
+    own = _OWN_LINK.fullmatch(link) if isinstance(link, str) else None
+    return own[1] if own else None

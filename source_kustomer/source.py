@@ -1,6 +1,7 @@
 """The source: what the platform asks of a connector, answered by the other modules."""
 
 import logging
+import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +20,6 @@ from typing_extensions import override
 
 from source_kustomer.api import background
 from source_kustomer.api.client import Client
-from source_kustomer.api.probe import Probe
 from source_kustomer.check import check_access
 from source_kustomer.config import Config, InvalidConfigError
 from source_kustomer.stream import KustomerStream
@@ -38,19 +38,20 @@ class SourceKustomer(AbstractSource):
     def check_connection(
         self, logger: logging.Logger, config: Mapping[str, Any]
     ) -> tuple[bool, Any | None]:
-        client = Client(parsed(config), timing=self._timing)
+        client = self._client(config, seconds=self._timing.command)
         check_access(client, _streams(client))
         return True, None
 
     @override
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        return [*_streams(Client(parsed(config), timing=self._timing))]
+        return [*_streams(self._client(config))]
 
     @override
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
         # Each asks for its custom attributes: all at once, because a person waits.
-        streams = [background.start(each.as_airbyte_stream) for each in self.streams(config)]
-        return AirbyteCatalog(streams=[each.result() for each in streams])
+        streams = _streams(self._client(config, seconds=self._timing.command))
+        found = [background.start(stream.as_airbyte_stream) for stream in streams]
+        return AirbyteCatalog(streams=[stream.result() for stream in found])
 
     @override
     def read(
@@ -76,6 +77,9 @@ class SourceKustomer(AbstractSource):
         if unknown:
             raise failure
 
+    def _client(self, config: Mapping[str, Any], seconds: float = math.inf) -> Client:
+        return Client(parsed(config), timing=self._timing, seconds=seconds)
+
     @override
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         # The CDK would write the key to a file, and its hidden `_limit` never ends a read.
@@ -83,8 +87,7 @@ class SourceKustomer(AbstractSource):
 
 
 def _streams(client: Client) -> list[KustomerStream]:
-    probe = Probe(client)
-    return [stream(client, probe) for stream in STREAMS]
+    return [stream(client) for stream in STREAMS]
 
 
 def parsed(config: Mapping[str, Any]) -> Config:

@@ -21,7 +21,7 @@ from source_kustomer.api.decode import decode
 from source_kustomer.api.prefetch import LARGEST_AHEAD, Prefetch
 from source_kustomer.api.probe import Probe
 from source_kustomer.api.transport import Response
-from source_kustomer.errors import WARNINGS, Failure
+from source_kustomer.errors import WARNINGS, Failure, Fault
 from source_kustomer.paging.page import Page, Resource
 from source_kustomer.paging.position import InvalidStateError, Position
 from source_kustomer.paging.query import page_query
@@ -59,12 +59,12 @@ class KustomerStream(HttpStream):
     # The resource whose metadata describe the list's custom attributes.
     metadata: ClassVar[str | None] = None
 
-    def __init__(self, client: Client, probe: Probe) -> None:
+    def __init__(self, client: Client) -> None:
         # With its own cursor, a stream is resumable although it overrides `read_records`.
         self.cursor = ResumableFullRefreshCursor()
         super().__init__()
         self._client = client
-        self._probe = probe
+        self._probe = Probe(client)
         self._reading: _Reading | None = None
         self._configured: dict[str, Any] | None = None
 
@@ -79,14 +79,11 @@ class KustomerStream(HttpStream):
 
     @override
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Mapping[str, Any]]:
-        """Return the records of a response of the list."""
         return map(self._flattener(), self._page(response).resources)
 
     @override
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
-        """Return the query parameters of the next page, None at the end of the list."""
-        query = self._page(response).next
-        return dict(parse_qsl(query)) if query else None
+        return dict(parse_qsl(self._page(response).next or "")) or None
 
     @override
     def stream_slices(
@@ -116,7 +113,7 @@ class KustomerStream(HttpStream):
             self._finish(reading)
             raise
         # Before this page is handed over, so that the next ones come meanwhile.
-        reading.prefetch.plan((self._url(query), sure) for query, sure in reader.ahead())
+        reading.prefetch.plan((self._url(query), is_sure) for query, is_sure in reader.ahead())
         yield from reading.progress.of_page(reader, len(resources))
         emitted_at = time.time_ns() // 1_000_000
         for resource in resources:
@@ -130,12 +127,22 @@ class KustomerStream(HttpStream):
     def _next_page(self, reading: _Reading) -> list[Resource]:
         """Ask for the page to read now until it is accepted, and return its new resources."""
         reader, is_outage = reading.reader, self._client.is_outage
+
+        def accept(document: Any) -> list[Resource]:
+            try:
+                return reader.take(document, self._client.clock.monotonic())
+            except Fault as e:
+                if e.wait:
+                    # What was fetched at the same moment may come from the same state of things.
+                    reading.prefetch.forget()
+                raise
+
         while not reader.is_finished:
             url = self._url(reader.query)
             try:
                 return self._client.get(
                     url,
-                    reader.take,
+                    accept,
                     target=reading.target,
                     explain=self._probe.explain,
                     is_reading=reader.pages > 0,
@@ -143,9 +150,7 @@ class KustomerStream(HttpStream):
                 )
             except Failure as e:
                 # Where other lists failed too, it is not the size of this page.
-                if (is_outage and e.cause.is_size) or not reader.recover(
-                    e.cause, self.largest_page
-                ):
+                if (is_outage and e.cause.is_size) or not reader.recover(e.cause):
                     raise
             finally:
                 for name, numbers in reader.warnings:
@@ -160,9 +165,9 @@ class KustomerStream(HttpStream):
         schema = self._schema()
         if self.metadata is None:
             return schema
-        sample_url = self._url(page_query(1, self.largest_page))
-        target = Target(self.name, self.role, is_list=True)
-        columns = custom_columns(self._client, self._probe, target, self.metadata, sample_url)
+        url = self._url(page_query(1, self.largest_page))
+        target = Target.of_list(self.name, self.role)
+        columns = custom_columns(self._client, self._probe, target, url, self.name, self.metadata)
         return {**schema, "properties": {**schema["properties"], **columns}}
 
     @property
@@ -179,20 +184,21 @@ class KustomerStream(HttpStream):
         """Return the read that stands at a state, or begin one there."""
         if self._reading and self._reading.reader.position.state == state:
             return self._reading
-        position, is_resumed = Position.first(self.largest_page), False
+        resumed = None
         if state:
             try:
-                position, is_resumed = Position.parse(state), True
+                resumed = Position.parse(state)
             except InvalidStateError:
                 logger.warning(WARNINGS["foreign_state"].format(stream=self.name))
-        target = Target(self.name, self.role, is_list=True)
+        target = Target.of_list(self.name, self.role)
 
         def fetch(url: str, wanted: Callable[[], bool]) -> Response:
             return self._client.send(url, target.traffic, wanted=wanted, largest_body=LARGEST_AHEAD)
 
+        look = self._client.timing.look
         self._reading = _Reading(
-            reader=Reader(self._url(""), position, is_resumed=is_resumed),
-            prefetch=Prefetch(fetch, self._client.clock),
+            reader=Reader(self._url(""), self.largest_page, look=look, resumed=resumed),
+            prefetch=Prefetch(fetch),
             progress=Progress(self.name, self._client, target.traffic),
             flatten=self._flattener(),
             target=target,

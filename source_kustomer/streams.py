@@ -4,7 +4,7 @@ from source_kustomer.stream import KustomerStream
 
 
 class Customers(KustomerStream):
-    """The people who write to the organization."""
+    """The people who contact your organization."""
 
     role = "org.permission.customer.read"
     to_one = (*KustomerStream.to_one, "company")
@@ -12,7 +12,7 @@ class Customers(KustomerStream):
 
 
 class Conversations(KustomerStream):
-    """What customers and agents write to each other."""
+    """Conversations with customers: status, assignees, counts and times, but not the messages."""
 
     role = "org.permission.conversation.read"
     to_one = (
@@ -30,7 +30,7 @@ class Conversations(KustomerStream):
 
 
 class Users(KustomerStream):
-    """The organization's agents and machines."""
+    """Your agents, and machine users such as integrations."""
 
     role = "org.permission.user.read"
     largest_page = 500
@@ -38,7 +38,7 @@ class Users(KustomerStream):
 
 
 class Teams(KustomerStream):
-    """Groups of users."""
+    """Teams of users, to which conversations are assigned."""
 
     role = "org.permission.team.read"
     largest_page = 500
@@ -46,14 +46,14 @@ class Teams(KustomerStream):
 
 
 class Tags(KustomerStream):
-    """Labels of customers and conversations."""
+    """Labels for customers and conversations."""
 
     role = "org.permission.tag.read"
     to_one = (*KustomerStream.to_one, "deletedBy")
 
 
 class Brands(KustomerStream):
-    """The names under which the organization writes."""
+    """Your brands, as customers see them."""
 
     role = "org.permission.brand.read"
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from source_kustomer.errors import Cause, Fault, Outcome, Verdict, cause_of
+from source_kustomer.errors import Cause, Evidence, Fault, cause_of
 from source_kustomer.paging.position import Position, State
 from source_kustomer.paging.reader import Reader
 
@@ -75,6 +75,7 @@ class MovingList:
     most_requests: int = 10_000
     requests: list[str] = field(default_factory=list)
     made: int = 0
+    now: float = 0.0
 
     def __post_init__(self) -> None:
         self.always = set(self._seen(is_behind=True))
@@ -133,32 +134,42 @@ class Reading:
     # How many of the ids had come when each state was left.
     came: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    reread: int = 0
 
 
 class Driver:
     """Reads a list as a stream does: asks, retries, recovers, and fetches pages ahead.
 
-    Up to `ahead` pages are fetched before they are wanted, in any order.
+    Up to `ahead` pages are fetched before they are wanted, in any order. A request takes `latency`
+    seconds of virtual time, and `look` is the longest pause before a second look.
     """
 
-    def __init__(self, served: MovingList, *, ahead: int = 0, dice: Random | None = None) -> None:
+    def __init__(
+        self,
+        served: MovingList,
+        *,
+        ahead: int = 0,
+        dice: Random | None = None,
+        latency: float = 0.2,
+        look: float = 10.0,
+    ) -> None:
         self.served = served
+        self.now = 0.0
         self._ahead = ahead
         self._dice = dice or Random(0)
+        self._latency = latency
+        self._look = look
         self._fetched: dict[str, dict[str, Any] | RefusedError] = {}
 
     def read(self, state: State | None = None, *, pages: float = float("inf")) -> Reading:
         """Read from a state, or the start, so many pages or to the end; raises `ReadError`."""
-        position = Position.parse(json.loads(json.dumps(state))) if state else None
-        size = self.served.size
-        reader = Reader(URL, position or Position.first(size), is_resumed=position is not None)
+        resumed = Position.parse(json.loads(json.dumps(state))) if state else None
+        reader = Reader(URL, self.served.size, look=self._look, resumed=resumed)
         reading, self._fetched = Reading(), {}
         while not reader.is_finished and len(reading.states) < pages:
             try:
                 resources = self._next_page(reader)
             except ReadError as e:
-                if not reader.recover(e.cause, size):
+                if not reader.recover(e.cause):
                     raise
             else:
                 reading.ids += [resource["id"] for resource in resources]
@@ -167,22 +178,25 @@ class Driver:
                 self._plan(reader)
             reading.warnings += [name for name, _ in reader.warnings]
             reader.warnings.clear()
-        reading.reread = reader.reread
         return reading
 
     def _next_page(self, reader: Reader) -> list[dict[str, Any]]:
         number = 1
         while True:
             error: Exception
+            wait = None
             try:
-                return reader.take(self._get(reader.query))
+                return reader.take(self._get(reader.query), self.now)
             except Fault as e:
-                error, cause = e, cause_of(Outcome(exception=e))
+                error, cause, wait = e, cause_of(Evidence(exception=e)), e.wait
+                if wait:
+                    self._fetched.clear()
             except RefusedError as e:
-                refused = Outcome(status=e.status, is_reading=True, verdict=Verdict.ACCEPTED)
+                refused = Evidence(status=e.status, is_reading=reader.pages > 0)
                 error, cause = e, cause_of(refused)
             if number >= cause.attempts:
                 raise ReadError(cause, error) from None
+            self.now += 2.0 ** (number - 1) if wait is None else wait
             number += 1
 
     def _plan(self, reader: Reader) -> None:
@@ -199,6 +213,8 @@ class Driver:
         return response
 
     def _send(self, query: str) -> dict[str, Any] | RefusedError:
+        self.now += self._latency
+        self.served.now = self.now
         try:
             return self.served.respond(query)
         except RefusedError as e:

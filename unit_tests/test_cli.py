@@ -17,29 +17,22 @@ def ended(*arguments: str) -> int | str | None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "parsed"),
+    ("line", "files"),
     [
-        (["spec"], {}),
-        (["check", "--config", "c"], {"config": "c"}),
-        (["discover", "--config=c"], {"config": "c"}),
-        (
-            ["read", "--config", "c", "--catalog", "k"],
-            {"config": "c", "catalog": "k", "state": None},
-        ),
-        (
-            ["read", "--state", "s", "--catalog", "k", "--config", "c"],
-            {"config": "c", "catalog": "k", "state": "s"},
-        ),
+        ("spec", {}),
+        ("check --config c", {"config": "c"}),
+        ("discover --config=c", {"config": "c"}),
+        ("read --config c --catalog k", {"config": "c", "catalog": "k", "state": None}),
+        ("read --state s --catalog k --config c", {"config": "c", "catalog": "k", "state": "s"}),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_command_has_its_files(arguments: list[str], parsed: dict[str, str | None]) -> None:
-    expected = {"command": arguments[0], **parsed}
-    assert vars(parse(arguments)) == {**expected, "debug": False}
-    assert vars(parse([*arguments, "--debug"])) == {**expected, "debug": True}
+def test_a_command_has_its_files(line: str, files: dict[str, str | None]) -> None:
+    expected = {"command": line.split(maxsplit=1)[0], **files}
+    assert vars(parse(line.split())) == {**expected, "debug": False}
+    assert vars(parse([*line.split(), "--debug"])) == {**expected, "debug": True}
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]], ids=["nothing", "--help", "-h"])
+@pytest.mark.parametrize("arguments", [[], ["--help"]], ids=["nothing", "--help"])
 def test_help_shows_the_commands_with_an_example_each(capsys: Output, arguments: list[str]) -> None:
     assert ended(*arguments) == 0
     out, err = capsys.readouterr()
@@ -48,45 +41,32 @@ def test_help_shows_the_commands_with_an_example_each(capsys: Output, arguments:
     for command in ("spec", "check", "discover", "read"):
         assert f"\n    {command} " in out
         assert f"\n  source-kustomer {command}" in out
-    assert '{"org_name": "acme", "api_key": "..."}' in out
-
-
-@pytest.mark.parametrize("command", ["spec", "check", "discover", "read"])
-def test_a_command_has_a_help_of_its_own(capsys: Output, command: str) -> None:
-    assert ended(command, "--help") == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    assert out.startswith(f"usage: source-kustomer {command} ")
-    assert "--debug" in out
-    assert ("--config FILE" in out) == (command != "spec")
-    assert ("--catalog FILE" in out) == ("--state FILE" in out) == (command == "read")
+        assert ended(command, "--help") == 0
+        shown, _ = capsys.readouterr()
+        assert shown.startswith(f"usage: source-kustomer {command} ")
+        assert ("--config FILE" in shown) == (command != "spec")
 
 
 def test_the_version_is_that_of_the_package(capsys: Output) -> None:
     assert ended("--version") == 0
-    out, err = capsys.readouterr()
-    assert (out, err) == (f"source-kustomer {version('airbyte-source-kustomer')}\n", "")
+    expected = f"source-kustomer {version('airbyte-source-kustomer')}\n"
+    assert capsys.readouterr() == (expected, "")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("line", "words"),
     [
-        (["write"], "invalid choice: 'write'"),
-        (["check"], "the following arguments are required: --config"),
-        (["read", "--config", "c"], "the following arguments are required: --catalog"),
-        (["check", "--config"], "--config: expected one argument"),
-        (["check", "--conf", "c"], "the following arguments are required: --config"),
-        (["spec", "--config", "c"], "unrecognized arguments: --config c"),
-        (["--unknown"], "--unknown"),
+        ("write", "invalid choice: 'write'"),
+        ("check", "the following arguments are required: --config"),
+        ("check --config", "--config: expected one argument"),
+        ("check --conf c", "the following arguments are required: --config"),
+        ("spec --config c", "unrecognized arguments: --config c"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_one_line_on_standard_error(
-    capsys: Output, arguments: list[str], words: str
-) -> None:
-    assert ended(*arguments) == 2
+def test_a_mistake_is_one_line_on_standard_error(capsys: Output, line: str, words: str) -> None:
+    assert ended(*line.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    (line,) = err.splitlines()
-    assert line.startswith("source-kustomer")
-    assert words in line
+    (said,) = err.splitlines()
+    assert said.startswith("source-kustomer")
+    assert words in said

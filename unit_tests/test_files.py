@@ -1,6 +1,8 @@
-"""The files of a command: whatever is wrong with one is said in a sentence."""
+"""The files of a command: each is read once, and what is wrong with one is said in a sentence."""
 
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,141 +12,92 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from fakes import KEY
 
-from source_kustomer import SourceKustomer
-from source_kustomer.cli import parse
-from source_kustomer.files import check_files
+from source_kustomer.files import read_catalog, read_config, read_state
 
-CONFIG = {"org_name": "acme", "api_key": KEY}
-STREAM = {
-    "stream": {"name": "tags", "json_schema": {}, "supported_sync_modes": ["full_refresh"]},
-    "sync_mode": "full_refresh",
-    "destination_sync_mode": "append",
-}
-CATALOG: dict[str, Any] = {"streams": [STREAM]}
-STATE = [
-    {
-        "type": "STREAM",
-        "stream": {"stream_descriptor": {"name": "tags"}, "stream_state": {"next": "page=2"}},
-    }
-]
+CONFIG = {"org_name": "acmé", "api_key": KEY}
+TAGS = {"name": "tags", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
+STREAM = {"stream": TAGS, "sync_mode": "full_refresh", "destination_sync_mode": "append"}
+NEXT = {"stream_descriptor": {"name": "tags"}, "stream_state": {"next": "page=2"}}
+STATE = {"type": "STREAM", "stream": NEXT}
 GLOBAL = {"type": "GLOBAL", "global": {"shared_state": {}, "stream_states": []}}
-MISSING = object()
 
-Check = Callable[..., None]
-
-
-@pytest.fixture
-def check(tmp_path: Path) -> Check:
-    """Check the files of a read, one of which has other contents than usual."""
-
-    def check(**others: object) -> None:
-        arguments = ["read"]
-        for name, usual in {"config": CONFIG, "catalog": CATALOG, "state": STATE}.items():
-            path, content = tmp_path / f"{name}.json", others.get(name, usual)
-            if content is not MISSING:
-                written = content if isinstance(content, bytes) else json.dumps(content).encode()
-                path.write_bytes(written)
-            arguments += [f"--{name}", str(path)]
-        check_files(SourceKustomer(), parse(arguments))
-
-    return check
+READERS: dict[str, Callable[[str], Any]] = {
+    "config": read_config,
+    "catalog": read_catalog,
+    "state": read_state,
+}
 
 
-def refusal(check: Check, **others: object) -> AirbyteTracedException:
-    with pytest.raises(AirbyteTracedException) as raised:
-        check(**others)
-    return raised.value
+def streams(catalog: Any) -> list[str]:
+    return [configured.stream.name for configured in catalog.streams]
 
 
-@pytest.mark.parametrize(
-    ("option", "content"),
-    [
-        ("config", CONFIG),
-        ("config", {}),
-        ("catalog", {"streams": []}),
-        ("state", []),
-        ("state", {}),
-        ("state", STATE * 2),
-    ],
-)
-def test_files_of_the_right_shape_are_left_alone(
-    check: Check, option: str, content: object
-) -> None:
-    check(**{option: content})
+def states(messages: Any) -> list[Any]:
+    return [(m.stream.stream_descriptor.name, vars(m.stream.stream_state)) for m in messages]
 
 
-BOM = b"\xef\xbb\xbf"
+@pytest.mark.parametrize("is_pipe", [False, True], ids=["file", "named pipe"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "byte order mark"])
+def test_each_file_is_read_once(tmp_path: Path, mark: bytes, *, is_pipe: bool) -> None:
+    contents = {"config": CONFIG, "catalog": {"streams": [STREAM]}, "state": [STATE, STATE]}
+    read = {}
+    for option, content in contents.items():
+        path = tmp_path / option
+        written = mark + json.dumps(content, ensure_ascii=False).encode()
+        if is_pipe:
+            os.mkfifo(path)
+            threading.Thread(target=path.write_bytes, args=(written,), daemon=True).start()
+        else:
+            path.write_bytes(written)
+        read[option] = READERS[option](str(path))
+    assert read["config"] == CONFIG
+    assert streams(read["catalog"]) == ["tags"]
+    assert states(read["state"]) == [("tags", {"next": "page=2"})] * 2
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null"])
+def test_an_empty_state_is_no_state(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "state"
+    path.write_text(content)
+    assert read_state(str(path)) == read_state("") == read_state(None) == []
+
+
 WRONG = {
-    "no config": ("config", MISSING, "cannot be opened (No such file or directory)"),
-    "config is not JSON": ("config", b"{", "is not JSON"),
-    "config is empty": ("config", b"", "is not JSON"),
-    "config is not text": ("config", b"\xff\xfe\x00", "is not JSON"),
-    "config is nested too deeply": ("config", b"[" * 100_000, "is not JSON"),
-    "config has a BOM": (
-        "config",
-        BOM + json.dumps(CONFIG).encode(),
-        "begins with a byte order mark (BOM)",
-    ),
-    "config is a list": ("config", [CONFIG], "is JSON but not an Airbyte configuration"),
-    "config is null": ("config", None, "is JSON but not an Airbyte configuration"),
-    "config is text": ("config", KEY, "is JSON but not an Airbyte configuration"),
-    "no catalog": ("catalog", MISSING, "cannot be opened (No such file or directory)"),
-    "catalog is not JSON": ("catalog", b"{", "is not JSON"),
-    "catalog has a BOM": ("catalog", BOM + b"{}", "begins with a byte order mark (BOM)"),
-    "catalog is a list": ("catalog", [1], "is JSON but not an Airbyte catalog"),
-    "catalog is of others": ("catalog", {"streams": 5}, "is JSON but not an Airbyte catalog"),
-    "catalog is empty": ("catalog", {}, "is JSON but not an Airbyte catalog"),
-    "catalog is discovered": (
-        "catalog",
-        {"streams": [STREAM["stream"]]},
-        "is JSON but not an Airbyte catalog",
-    ),
-    "no state": ("state", MISSING, "cannot be opened (No such file or directory)"),
-    "state is not JSON": ("state", b"[", "is not JSON"),
-    "state has a BOM": ("state", BOM + b"[]", "begins with a byte order mark (BOM)"),
-    "state is of others": ("state", [5], "is JSON but not an Airbyte state"),
-    "state has no stream": ("state", [{"type": "STREAM"}], "is JSON but not an Airbyte state"),
-    "state is a stream's alone": (
-        "state",
-        {"tags": {"next": "page=2"}},
-        "is JSON but not an Airbyte state, which is a list of STREAM states",
-    ),
-    "state is one message": ("state", STATE[0], "is JSON but not an Airbyte state"),
-    "state is global": ("state", [*STATE, GLOBAL], "holds a state of type GLOBAL"),
-    "state is of a former kind": (
-        "state",
-        [{"type": "LEGACY", "data": {"tags": {}}}],
-        "holds a state of type LEGACY",
-    ),
-    "state has no type": (
-        "state",
-        [{"stream": STATE[0]["stream"]}],
-        "holds a state of type untyped",
-    ),
-    "config is UTF-16": ("config", "{}".encode("utf-16"), "is not JSON"),
-    "state is one global": ("state", GLOBAL, "holds a state of type GLOBAL"),
+    "missing": ("config", None, "cannot be opened (No such file or directory)"),
+    "folder": ("catalog", ..., "cannot be opened (Is a directory)"),
+    "empty": ("config", b"", "is not JSON (Expecting value: line 1 column 1 (char 0))"),
+    "half": ("catalog", b"{", "is not JSON (Expecting property name"),
+    "UTF-16": ("config", json.dumps(CONFIG).encode("utf-16"), "another encoding, such as UTF-16"),
+    "list as config": ("config", [CONFIG], "is JSON but not an Airbyte configuration"),
+    "text as config": ("config", KEY, "is JSON but not an Airbyte configuration"),
+    "null as config": ("config", b"null", "is JSON but not an Airbyte configuration"),
+    "list as catalog": ("catalog", [1], "is JSON but not an Airbyte catalog"),
+    "discovered catalog": ("catalog", {"streams": [TAGS]}, "is JSON but not an Airbyte catalog"),
+    "state without stream": ("state", [{"type": "STREAM"}], "is JSON but not an Airbyte state, "),
+    "state without type": ("state", [{"stream": NEXT}], "list of states of type STREAM"),
+    "one state": ("state", STATE, "list of states of type STREAM"),
+    "global state": ("state", [STATE, GLOBAL], "list of states of type STREAM"),
+    "legacy state": ("state", [{"type": "LEGACY", "data": {"tags": {}}}], "of type STREAM"),
 }
 
 
 @pytest.mark.parametrize(("option", "content", "words"), WRONG.values(), ids=WRONG)
 def test_a_file_that_cannot_be_used_is_named_with_the_reason(
-    check: Check, tmp_path: Path, option: str, content: object, words: str
+    tmp_path: Path, option: str, content: object, words: str
 ) -> None:
-    error = refusal(check, **{option: content})
+    path = tmp_path / f"{option}.json"
+    if content is ...:
+        path.mkdir()
+    elif content is not None:
+        written = content if isinstance(content, bytes) else json.dumps(content).encode()
+        path.write_bytes(written)
+    with pytest.raises(AirbyteTracedException) as raised:
+        READERS[option](str(path))
+    error = raised.value
     assert error.failure_type is FailureType.config_error
     assert error.internal_message == f"unusable_{option}"
     message = error.message or ""
-    assert message.startswith(f"The file {tmp_path}/{option}.json given as --{option} ")
+    assert message.startswith(f"The file {path} given as --{option} ")
     assert words in message
     assert message.endswith(": correct the file or the path.")
     assert KEY not in repr(error.as_airbyte_message())
-
-
-def test_a_folder_given_as_a_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(AirbyteTracedException) as raised:
-        check_files(SourceKustomer(), parse(["check", "--config", str(tmp_path)]))
-    assert "cannot be opened (Is a directory)" in (raised.value.message or "")
-
-
-def test_a_command_without_files_needs_none() -> None:
-    check_files(SourceKustomer(), parse(["spec"]))

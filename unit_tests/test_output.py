@@ -3,218 +3,206 @@
 import fcntl
 import os
 import pty
+import signal
+import subprocess
 import sys
-import threading
+import termios
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-from source_kustomer.output import Output, OutputError
+Process = subprocess.Popen[bytes]
+Start = Callable[..., Process]
 
+# What ends by itself takes far less; what hangs, hangs longer.
 SECONDS = 60
 
+WRITER = """
+import os, signal, sys, threading, time
+from source_kustomer.output import Output
 
-class Pipe:
-    """A pipe and what is read from it, by a thread that begins when it is told to."""
+output = Output(1)
+signal.signal(signal.SIGTERM, lambda number, _: output.end_process(128 + number))
 
-    def __init__(self) -> None:
-        self.reading, self.writing = os.pipe()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self.content = b""
-
-    def read(self, count: int) -> bytes:
-        """Read so many bytes while somebody writes."""
-        content = b""
-        while len(content) < count:
-            content += os.read(self.reading, count - len(content))
-        return content
-
-    def read_on(self) -> None:
-        """Read until the writing end is closed."""
-        self._thread.start()
-
-    def finish(self) -> bytes:
-        """Close the writing end and return all that `read_on` read."""
-        os.close(self.writing)
-        self._thread.join(SECONDS)
-        return self.content
-
-    def close(self) -> None:
-        for descriptor in (self.reading, self.writing):
-            with suppress(OSError):
-                os.close(descriptor)
-
-    def _read(self) -> None:
-        while read := os.read(self.reading, 1 << 16):
-            self.content += read
+def lines(size, count=1):
+    return [letter * (size - 1) + b"\\n" for letter in (b"a", b"b", b"c", b"d")] * count
+"""
 
 
 @pytest.fixture
-def pipe() -> Iterator[Pipe]:
-    it = Pipe()
-    yield it
-    it.close()
+def start() -> Iterator[Start]:
+    """Start processes that write to stdout through an `Output`, and end with the test."""
+    started: list[Process] = []
+
+    def process(code: str, stdout: int = subprocess.PIPE) -> Process:
+        command = [sys.executable, "-c", WRITER + code]
+        started.append(subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE))
+        return started[-1]
+
+    yield process
+    for each in started:
+        each.kill()
+        each.communicate(timeout=SECONDS)
 
 
-def on_thread(function: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=function, daemon=True)
-    thread.start()
-    return thread
+def wait_until_holds(process: Process, count: int) -> None:
+    """Wait until the pipe of a process holds so many bytes that nobody has read."""
+    assert process.stdout
+    end = time.monotonic() + SECONDS
+    unread = 0
+    while unread < count:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+        held = fcntl.ioctl(process.stdout.fileno(), termios.FIONREAD, bytes(4))
+        unread = int.from_bytes(held, sys.byteorder)
 
 
-def line(number: int, size: int = 0) -> bytes:
-    return f"{number:05}{'x' * size}\n".encode()
-
-
-def test_lines_are_written_as_they_are_in_order(pipe: Pipe) -> None:
-    output = Output(pipe.writing)
-    pipe.read_on()
-    output.write_lines([])
-    output.write_lines([line(n, n) for n in range(2_000)])
-    output.write_lines([line(2_000, 3_000_000), line(2_001)])
-    assert pipe.finish() == b"".join(
-        [*(line(n, n) for n in range(2_000)), line(2_000, 3_000_000), line(2_001)]
+def test_lines_and_text_are_written_as_they_are_in_order(start: Start) -> None:
+    writer = start(
+        "output.write_lines([])\n"
+        "output.write_lines(lines(10, 1_000) + lines(3_000_000) + lines(4_096))\n"
+        "assert output.write('Zo\u00eb\\n') == 4\n"
     )
+    out, err = writer.communicate(timeout=SECONDS)
+    sizes = (10,) * 1_000 + (3_000_000, 4_096)
+    expected = "".join(f"{letter * (size - 1)}\n" for size in sizes for letter in "abcd")
+    assert (writer.returncode, err) == (0, b"")
+    assert out.decode() == f"{expected}Zoë\n"
 
 
-def test_text_waits_until_its_line_is_whole(pipe: Pipe) -> None:
-    output = Output(pipe.writing)
-    pipe.read_on()
-    assert output.write("be") == 2
-    output.write_lines([b"between\n"])
-    assert output.write("gun\nand ") == 8
-    print("all\n\nof", "it", file=output)
-    output.write("never ended")
-    output.flush()
-    assert pipe.finish() == b"between\nbegun\nand all\n\nof it\n"
-
-
-def test_half_a_character_does_not_stop_a_line(pipe: Pipe) -> None:
-    output = Output(pipe.writing)
-    pipe.read_on()
-    output.write("Zoë \ud83c\n")
-    assert pipe.finish() == "Zoë ?\n".encode()
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps writes apart")
+def test_lines_are_written_together_as_far_as_a_pipe_takes_them_whole(start: Start) -> None:
+    reading, writing = os.pipe2(os.O_DIRECT)
+    writer = start("output.write_lines(lines(1_024, 2) + lines(1_025))", stdout=writing)
+    os.close(writing)
+    assert writer.wait(SECONDS) == 0
+    assert [len(os.read(reading, 10_000)) for _ in range(4)] == [4_096, 4_096, 3_075, 1_025]
+    os.close(reading)
 
 
 @pytest.mark.parametrize("blocks", [True, False], ids=["blocking", "non-blocking"])
-def test_threads_that_write_at_once_glue_no_lines(pipe: Pipe, *, blocks: bool) -> None:
-    os.set_blocking(pipe.writing, blocks)
-    output = Output(pipe.writing)
-    sizes = (10, 5_000, 200_000, 1_500_000)
-
-    def write(letter: str) -> Callable[[], None]:
-        def lines() -> None:
-            for size in sizes:
-                output.write_lines([f"{letter * size}\n".encode()])
-                # What is printed goes through `write`, in two parts.
-                print(letter * size, file=output)
-
-        return lines
-
-    threads = [on_thread(write(letter)) for letter in "abcd"]
-    pipe.read_on()
-    for thread in threads:
-        thread.join(SECONDS)
-    lines = pipe.finish().decode().splitlines()
-    expected = sorted(letter * size for letter in "abcd" for size in sizes * 2)
-    assert sorted(lines) == expected
+def test_threads_that_write_at_once_glue_no_lines(start: Start, *, blocks: bool) -> None:
+    writer = start(
+        f"os.set_blocking(1, {blocks})\n"
+        "def write(size):\n"
+        "    output.write_lines(lines(size, 50))\n"
+        "for size in (10, 1_500, 5_000, 150_000):\n"
+        "    threading.Thread(target=write, args=(size,)).start()\n"
+    )
+    time.sleep(0.5)
+    out, err = writer.communicate(timeout=SECONDS)
+    assert (writer.returncode, err) == (0, b"")
+    written = sorted((len(line), line[:1], len({*line})) for line in out.splitlines(keepends=True))
+    counts = {key: len([*group]) for key, group in groupby(written)}
+    sizes, letters = (10, 1_500, 5_000, 150_000), (b"a", b"b", b"c", b"d")
+    assert counts == {(size, letter, 2): 50 for size in sizes for letter in letters}
 
 
-def test_a_full_pipe_that_does_not_block_is_waited_for(pipe: Pipe) -> None:
-    os.set_blocking(pipe.writing, False)
-    output = Output(pipe.writing)
-    lines = [line(n, 1_000) for n in range(5_000)]
-    writer = on_thread(lambda: output.write_lines(lines))
-    pipe.read_on()
-    writer.join(SECONDS)
-    assert pipe.finish() == b"".join(lines)
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)], ids=["SIGTERM", "SIGKILL"]
+)
+def test_a_full_pipe_that_nobody_reads_holds_whole_lines_at_the_end(
+    start: Start, number: int, code: int
+) -> None:
+    # The first line fills one page of the pipe, so that a write of two has no room at last.
+    writer = start("output.write_lines(lines(4000)[:1])\noutput.write_lines(lines(1_500, 1000))\n")
+    wait_until_holds(writer, 45_000)
+    writer.send_signal(number)
+    out, err = writer.communicate(timeout=SECONDS)
+    assert (writer.returncode, err) == (code, b"")
+    assert {len(line) for line in out.splitlines(keepends=True)} == {1_500, 4000}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how full a pipe is")
-def test_a_line_that_has_no_room_is_not_begun(pipe: Pipe) -> None:
-    output = Output(pipe.writing)
-    capacity = fcntl.fcntl(pipe.writing, fcntl.F_GETPIPE_SZ)
-    size = capacity // 10
-    lines = [line(n, size - 6) for n in range(20)]
-    writer = on_thread(lambda: output.write_lines(lines))
-    begun = pipe.read(3 * size)
-    # As nobody reads on, the pipe fills up with whole lines.
-    output.close_for_good(SECONDS)
-    os.set_blocking(pipe.reading, False)
-    with suppress(BlockingIOError):
-        while read := os.read(pipe.reading, 1 << 16):
-            begun += read
-    whole = len(begun) // size
-    assert begun == b"".join(lines[:whole])
-    assert 3 <= whole < 20
-    assert writer.is_alive()
+WRITE = "output.write_lines(lines(4_000_000))"
+WITHOUT_ALARM = f"del signal.alarm\n{WRITE}"
+THREAD = f"threading.Thread(target=lambda: {WRITE}, daemon=True).start()\ntime.sleep(60)"
 
 
-def test_closing_waits_for_the_line_that_is_being_written(pipe: Pipe) -> None:
-    output = Output(pipe.writing)
-    large = line(0, 5_000_000)
-    on_thread(lambda: output.write_lines([large]))
-    # The line is begun, and larger than any pipe.
-    begun = pipe.read(1)
-    closing = on_thread(lambda: output.close_for_good(SECONDS))
-    assert begun + pipe.read(len(large) - 1) == large
-    closing.join(SECONDS)
-    on_thread(lambda: output.write_lines([b"late\n"]))
-    os.set_blocking(pipe.reading, False)
-    with pytest.raises(BlockingIOError):
-        os.read(pipe.reading, 1)
+@pytest.mark.parametrize(
+    ("code", "is_read"),
+    [(WRITE, True), (THREAD, True), (WRITE, False), (THREAD, False), (WITHOUT_ALARM, False)],
+    ids=["slow reader", "other thread", "no reader", "other thread, no reader", "Windows"],
+)
+def test_a_signal_waits_for_a_line_that_is_begun_but_not_for_ever(
+    start: Start, code: str, *, is_read: bool
+) -> None:
+    writer = start(code)
+    wait_until_holds(writer, 60_000)
+    writer.send_signal(signal.SIGTERM)
+    if not is_read:
+        writer.wait(SECONDS)
+    out, err = writer.communicate(timeout=SECONDS)
+    assert (writer.returncode, err) == (143, b"")
+    assert (out == b"a" * 3_999_999 + b"\n") == is_read
 
 
-def test_closing_does_not_wait_for_ever(pipe: Pipe) -> None:
-    output = Output(pipe.writing)
-
-    def write() -> None:
-        with suppress(OutputError):
-            output.write_lines([line(0, 5_000_000)])
-
-    writer = on_thread(write)
-    pipe.read(1)
-    output.close_for_good(0.01)
-    # Before the pipe's number is another file's.
-    os.close(pipe.reading)
-    writer.join(SECONDS)
-    assert not writer.is_alive()
+def test_a_signal_ends_a_process_that_writes_nothing(start: Start) -> None:
+    # Without the signal that would end it after a second.
+    waits = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\noutput.write('ready\\n')\n"
+    writer = start(f"{waits}time.sleep(60)\noutput.write('late\\n')")
+    wait_until_holds(writer, 6)
+    writer.send_signal(signal.SIGTERM)
+    assert writer.communicate(timeout=SECONDS) == (b"ready\n", b"")
+    assert writer.returncode == 143
 
 
-def test_a_reader_that_has_gone_is_told_from_other_errors(pipe: Pipe) -> None:
-    output = Output(pipe.writing)
-    os.close(pipe.reading)
-    with pytest.raises(OutputError) as raised:
-        output.write_lines([b"lost\n"])
-    assert raised.value.is_closed
+NO_THREADS = "def refuse(_): raise RuntimeError\nthreading.Thread.start = refuse\n"
 
 
-def test_a_device_that_is_full_is_named(tmp_path: Path) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("this system has no device that is always full")
-    with full.open("wb") as device, pytest.raises(OutputError) as raised:
-        Output(device.fileno()).write_lines([b"lost\n"])
-    assert not raised.value.is_closed
-    assert str(raised.value) == "No space left on device"
+@pytest.mark.parametrize(
+    "code",
+    [
+        "output.watch_reader()\noutput.write('ready\\n')\ntime.sleep(60)",
+        f"{NO_THREADS}output.watch_reader()\noutput.write_lines(lines(1_500, 1_000))",
+        "output.write_lines(lines(5_000, 1_000))",
+        "os.set_blocking(1, False)\noutput.write_lines(lines(1_500, 1_000))",
+    ],
+    ids=["waits for something", "no threads", "full pipe", "full pipe, non-blocking"],
+)
+def test_a_reader_that_goes_away_ends_the_process_with_1_and_no_word(
+    start: Start, code: str
+) -> None:
+    writer = start(f"{code}\noutput.write('late\\n')")
+    wait_until_holds(writer, 6)
+    assert writer.stdout
+    writer.stdout.close()
+    assert writer.wait(SECONDS) == 1
+    assert writer.stderr
+    assert writer.stderr.read() == b""
 
 
-def test_a_descriptor_that_is_not_open_is_an_error() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    os.close(writing)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        Output(writing)
-
-
-def test_a_file_and_a_terminal_get_the_same_lines(tmp_path: Path) -> None:
+def test_a_reader_that_stays_does_not_end_the_process(start: Start, tmp_path: Path) -> None:
+    code = "output.watch_reader()\noutput.write('x\\n')\ntime.sleep(0.2)\noutput.write('y\\n')"
     with (tmp_path / "file").open("wb") as file:
-        Output(file.fileno()).write_lines([line(1), line(2)])
+        assert start(code, stdout=file.fileno()).wait(SECONDS) == 0
     ours, theirs = pty.openpty()
-    Output(theirs).write_lines([line(1), line(2)])
+    on_terminal = start(code, stdout=theirs)
+    assert on_terminal.wait(SECONDS) == 0
     os.close(theirs)
-    shown = os.read(ours, 100).replace(b"\r\n", b"\n")
+    shown = b""
+    with suppress(OSError):
+        while read := os.read(ours, 100):
+            shown += read
     os.close(ours)
-    assert (tmp_path / "file").read_bytes() == shown == line(1) + line(2)
+    assert (tmp_path / "file").read_bytes() == shown.replace(b"\r\n", b"\n") == b"x\ny\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "said"),
+    [
+        (">/dev/full", b"The messages cannot be written to stdout: No space left on device.\n"),
+        (">&-", b"The messages cannot be written to stdout: Bad file descriptor.\n"),
+        (">&- 2>&-", b""),
+        (">/dev/full 2>&-", b""),
+    ],
+)
+def test_a_stdout_that_cannot_be_written_is_said_in_a_sentence(
+    redirection: str, said: bytes
+) -> None:
+    shell = ("sh", "-c", f'exec "$0" -c "$1" {redirection}', sys.executable)
+    done = subprocess.run([*shell, WRITER], capture_output=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (1, said)

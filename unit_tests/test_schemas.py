@@ -143,11 +143,3 @@ def test_what_has_no_column_has_a_place(stream: str) -> None:
     columns = SCHEMAS[stream]["properties"]
     own = {name: form(columns[name]) for name in OWN_COLUMNS & columns.keys()}
     assert own == dict.fromkeys(OWN_COLUMNS, OPEN_OBJECT)
-
-
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_a_file_is_written_with_two_blanks_and_a_final_newline(path: Path) -> None:
-    written = path.read_text(encoding="utf-8")
-    assert written.startswith('{\n  "$schema"')
-    assert written.endswith("}\n")
-    assert "\t" not in written

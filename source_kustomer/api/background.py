@@ -1,4 +1,4 @@
-"""Several requests at once."""
+"""Several requests at once, on threads that do not keep the process from ending."""
 
 import threading
 from collections.abc import Callable
@@ -9,14 +9,31 @@ Value = TypeVar("Value")
 
 
 def start(function: Callable[[], Value]) -> Future[Value]:
-    """Run a function on a thread, which does not keep the process from ending."""
+    """Run a function on a thread, or at once where the machine lets no more threads start."""
     future = Future[Value]()
-
-    def work() -> None:
-        try:
-            future.set_result(function())
-        except Exception as e:  # noqa: BLE001
-            future.set_exception(e)
-
-    threading.Thread(target=work, daemon=True).start()
+    try:
+        _start(function, future)
+    except RuntimeError:
+        _run(function, future)
     return future
+
+
+def start_if_possible(function: Callable[[], Value]) -> Future[Value] | None:
+    """Run a function on a thread, None where the machine lets no more threads start."""
+    future = Future[Value]()
+    try:
+        _start(function, future)
+    except RuntimeError:
+        return None
+    return future
+
+
+def _start(function: Callable[[], Value], future: Future[Value]) -> None:
+    threading.Thread(target=_run, args=(function, future), daemon=True).start()
+
+
+def _run(function: Callable[[], Value], future: Future[Value]) -> None:
+    try:
+        future.set_result(function())
+    except Exception as e:  # noqa: BLE001
+        future.set_exception(e)

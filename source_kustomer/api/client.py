@@ -1,23 +1,26 @@
 """Gets documents from one organization's API: a success is returned, a failure raised."""
 
 import logging
+import math
+import random
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import requests
 from airbyte_cdk.models import FailureType
 
+from source_kustomer.api import background
 from source_kustomer.api.decode import decode
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.rate_limit import CancelledError, LimitError, RateLimiter
-from source_kustomer.api.retry import Attempts, Patience
 from source_kustomer.api.transport import LARGEST_BODY, HttpTransport, Response, Transport
 from source_kustomer.config import Config
-from source_kustomer.errors import Failure, Fault, Outcome, failure
+from source_kustomer.errors import Cause, Evidence, Failure, Fault, failure
 from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
 
 _SUCCESS = frozenset({200, 203})
@@ -27,15 +30,20 @@ _UNAVAILABLE = 503
 # A wait worth a warning, in seconds.
 _LONG_WAIT = 10.0
 
+# After a page has failed for good, other lists find out quickly whether the outage is theirs too:
+# each attempt may wait for a timeout.
+_OUTAGE_ATTEMPTS = 2
+
 logger = logging.getLogger("airbyte.source_kustomer")
 
 Value = TypeVar("Value")
 Accept = Callable[[Any], Value]
+Explain = Callable[[Evidence], Evidence]
 
 
 @dataclass
 class Traffic:
-    """What left and arrived for one stream; threads share it."""
+    """What was sent and received for one stream; threads share it."""
 
     requests: int = 0
     retries: int = 0
@@ -43,7 +51,7 @@ class Traffic:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, *, requests: int = 0, retries: int = 0, received_bytes: int = 0) -> None:
-        """Count what left or arrived."""
+        """Count what was sent or received."""
         with self._lock:
             self.requests += requests
             self.retries += retries
@@ -52,19 +60,65 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked for, the role that it takes, and the traffic that it caused so far."""
+    """What is asked for, in words, the role that it takes, and the traffic that it caused."""
 
-    name: str = "the API"
+    what: str = "the API"
     role: str = ""
     is_list: bool = False
     traffic: Traffic = field(default_factory=Traffic)
+
+    @classmethod
+    def of_list(cls, name: str, role: str) -> "Target":
+        """Return the target of a list."""
+        return cls(f"the {name} list", role, is_list=True)
+
+
+class _Attempts:
+    """The attempts at one page so far, and the rules of waiting and ending."""
+
+    def __init__(self, timing: Timing, clock: Clock, ends_at: float) -> None:
+        self.number = 1
+        # Seconds waited for the rate limit, which are counted apart.
+        self.limited = 0.0
+        self._timing = timing
+        self._clock = clock
+        self._ends_at = ends_at
+        self._started_at = clock.monotonic()
+
+    @property
+    def limit_left(self) -> float:
+        """The seconds for which the next attempt may wait for the rate limit."""
+        left = min(self._timing.limit - self.limited, self._ends_at - self._clock.monotonic())
+        return max(0.0, left)
+
+    def wait(self, failed: Failure) -> float:
+        """Return the seconds to wait before the next attempt, with jitter against lockstep."""
+        exception = failed.evidence.exception
+        if isinstance(exception, Fault) and exception.wait is not None:
+            return exception.wait
+        if math.isinf(failed.cause.attempts):
+            # The limiter waits, and ends the attempts.
+            return 0.0
+        longest = self._timing.backoff * 2.0 ** (self.number - 1)
+        return min(longest, self._timing.longest_backoff) * random.uniform(0.75, 1)  # noqa: S311
+
+    def are_over(self, cause: Cause, wait: float, *, is_outage: bool) -> bool:
+        """Whether no attempt follows this one, which failed for `cause`."""
+        if math.isinf(cause.attempts):
+            return False
+        most = min(cause.attempts, _OUTAGE_ATTEMPTS) if is_outage else cause.attempts
+        now = self._clock.monotonic()
+        elapsed = now - self._started_at - self.limited
+        is_late = elapsed + wait > self._timing.page or now + wait >= self._ends_at
+        return self.number >= most or is_late
 
 
 class Client:
     """Sends requests within the rate limit, and retries them where that may help.
 
-    Threads share it. `host_was_reached` and `key_was_accepted` only ever turn true; `is_outage`
-    is true after a page failed for good that others may fail for too.
+    Threads share it. No attempt begins, and no response is waited for, after `seconds`.
+    `host_was_reached` only ever turns true; `is_outage` is true after a page failed for good that
+    others may fail for too.
     """
 
     def __init__(
@@ -75,13 +129,15 @@ class Client:
         transport: Transport | None = None,
         limiter: RateLimiter | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        seconds: float = math.inf,
     ) -> None:
         self.base_url = config.base_url
         self.host = urlsplit(config.base_url).netloc
         self.timing = timing
         self.clock = clock
         self.limiter = limiter or RateLimiter(config.share, timing, clock)
-        self.host_was_reached = self.key_was_accepted = self.is_outage = False
+        self.host_was_reached = self.is_outage = False
+        self._ends_at = clock.monotonic() + seconds
         self._config = config
         self._transport = transport or HttpTransport(config, timing, clock)
 
@@ -90,25 +146,24 @@ class Client:
         url: str,
         traffic: Traffic,
         *,
-        attempts: Attempts | None = None,
+        attempts: _Attempts | None = None,
         wanted: Callable[[], bool] = lambda: True,
         largest_body: int = LARGEST_BODY,
     ) -> Response:
         """Send one request when the limit allows it and return its response, whatever it is.
 
-        Raises `CancelledError` and `LimitError` if it did not leave, and what the transport raises.
+        Raises `CancelledError` and `LimitError` if it was not sent, and what the transport raises.
         """
         began = self.clock.monotonic()
         with self.limiter.request(wanted, attempts.limit_left if attempts else None) as observe:
             if attempts:
-                attempts.limit_waited += self.clock.monotonic() - began
+                attempts.limited += self.clock.monotonic() - began
             traffic.add(requests=1)
-            response = self._transport.get(url, largest_body)
+            response = self._in_time(partial(self._transport.get, url, largest_body))
             headers = RateHeaders.parse(response.headers, self.clock.time())
-            asks_to_wait = response.status == _UNAVAILABLE and headers.wait is not None
-            is_short = asks_to_wait and not self._asks_too_long(headers)
-            exceeded = response.status == _TOO_MANY or is_short
-            observe(headers, exceeded=exceeded)
+            pause = headers.wait if response.status == _UNAVAILABLE else None
+            is_pause = pause is not None and pause <= self.timing.limit
+            observe(headers, exceeded=response.status == _TOO_MANY or is_pause)
         self.host_was_reached = True
         traffic.add(received_bytes=len(response.content))
         return response
@@ -119,93 +174,67 @@ class Client:
         accept: Accept[Value],
         *,
         target: Target,
-        explain: Callable[[Outcome], Outcome] = lambda outcome: outcome,
-        patience: Patience | None = None,
+        explain: Explain = lambda evidence: evidence,
         is_reading: bool = False,
         ahead: Future[Response] | None = None,
     ) -> Value:
         """Return what `accept` makes of the JSON at `url`; raises `Failure` after all attempts.
 
-        `accept` raises `Fault` for a document that will not do. `explain` adds to an outcome what
-        it takes to find its cause. `ahead` is the first attempt, where it was begun before.
+        `accept` raises `Fault` for a document that will not do. `explain` adds to evidence what it
+        takes to find its cause. `ahead` is the first attempt, where it was begun before.
         """
-        attempts = Attempts(patience or Patience.reading(self.timing), self.timing, self.clock)
+        attempts = _Attempts(self.timing, self.clock, self._ends_at)
         while True:
-            send = (
-                ahead.result
-                if ahead
-                else partial(self.send, url, target.traffic, attempts=attempts)
+            send = partial(self.send, url, target.traffic, attempts=attempts)
+            known = partial(
+                Evidence,
+                is_list=target.is_list,
+                is_reading=is_reading,
+                host_was_reached=self.host_was_reached,
             )
-            ahead = None
             try:
-                value = self._attempt(send, accept, target, is_reading=is_reading)
-            except LimitError as e:
-                raise self._failure(Outcome(exception=_fault(e)), target) from None
+                value = _attempt(ahead.result if ahead else send, accept, known)
+            except LimitError:
+                raise self._failure(known(exception=Fault("rate_limit")), target) from None
             except _UnsuccessfulError as e:
-                failed = self._failure(explain(e.outcome), target)
+                failed = self._failure(explain(e.evidence), target)
             else:
-                self.is_outage, self.key_was_accepted = False, True
+                self.is_outage = False
                 return value
-            wait = attempts.wait(failed.cause)
-            if attempts.are_over(failed.cause, wait, is_outage=self.is_outage):
+            ahead = None
+            seconds = attempts.wait(failed)
+            if attempts.are_over(failed.cause, seconds, is_outage=self.is_outage):
                 self.is_outage = self.is_outage or _may_be_an_outage(failed)
                 raise failed
             target.traffic.add(retries=1)
             logger.log(
-                logging.WARNING if wait > _LONG_WAIT else logging.INFO,
-                "%s: %s%s; attempt %d %s.",
-                target.name,
-                failed.cause.name.replace("_", " "),
-                f" (status {failed.outcome.status})" if failed.outcome.status else "",
+                logging.WARNING if seconds > _LONG_WAIT else logging.INFO,
+                "Asking for %s again %s, attempt %d: %s%s.",
+                target.what,
+                f"in {seconds:.1f} s" if seconds else "now",
                 attempts.number + 1,
-                f"in {wait:.1f} s" if wait else "when the limit allows it",
+                failed.cause.name.replace("_", " "),
+                f" (status {failed.evidence.status})" if failed.evidence.status else "",
             )
-            self.clock.sleep(wait)
+            self.clock.sleep(seconds)
             attempts.number += 1
 
-    def _attempt(
-        self,
-        send: Callable[[], Response],
-        accept: Accept[Value],
-        target: Target,
-        *,
-        is_reading: bool,
-    ) -> Value:
-        known = partial(
-            Outcome,
-            is_list=target.is_list,
-            is_reading=is_reading,
-            host_was_reached=self.host_was_reached,
-        )
-        try:
-            response = send()
-        except (LimitError, CancelledError):
-            raise
-        except Exception as e:  # noqa: BLE001
-            # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
-            raise _UnsuccessfulError(known(exception=e)) from None
-        refused = known(status=response.status, body=response.content, host_was_reached=True)
-        if response.status not in _SUCCESS:
-            headers = RateHeaders.parse(response.headers, self.clock.time())
-            asks_too_long = self._asks_too_long(headers)
-            raise _UnsuccessfulError(replace(refused, asks_too_long=asks_too_long))
-        try:
-            return accept(decode(response.content))
-        except Fault as e:
-            raise _UnsuccessfulError(known(exception=e)) from None
-        except ValueError:
-            raise _UnsuccessfulError(refused) from None
+    def _in_time(self, request: Callable[[], Response]) -> Response:
+        """Wait for a response, which may trickle or hang anywhere, until its deadline."""
+        seconds = min(self.timing.response, self._ends_at - self.clock.monotonic())
+        response = background.start(request)
+        wait([response], max(0.0, seconds))
+        if not response.done():
+            raise requests.exceptions.ReadTimeout("the whole response took too long")
+        return response.result()
 
-    def _asks_too_long(self, headers: RateHeaders) -> bool:
-        return (headers.wait or 0.0) > self.timing.limit
-
-    def _failure(self, outcome: Outcome, target: Target) -> Failure:
+    def _failure(self, evidence: Evidence, target: Target) -> Failure:
         return failure(
-            outcome,
+            evidence,
             secret=self._config.api_key,
             organization=self._config.organization,
             host=self.host,
-            stream=target.name,
+            what=target.what,
             role=target.role,
         )
 
@@ -213,16 +242,33 @@ class Client:
 class _UnsuccessfulError(Exception):
     """An attempt did not succeed."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, evidence: Evidence) -> None:
         super().__init__()
-        self.outcome = outcome
+        self.evidence = evidence
+
+
+def _attempt(
+    send: Callable[[], Response], accept: Accept[Value], known: Callable[..., Evidence]
+) -> Value:
+    try:
+        response = send()
+    except (CancelledError, LimitError):
+        raise
+    except Exception as e:  # noqa: BLE001
+        # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
+        raise _UnsuccessfulError(known(exception=e)) from None
+    refused = known(status=response.status, body=response.content, host_was_reached=True)
+    if response.status not in _SUCCESS:
+        raise _UnsuccessfulError(refused)
+    try:
+        return accept(decode(response.content))
+    except Fault as e:
+        raise _UnsuccessfulError(known(exception=e)) from None
+    except ValueError:
+        raise _UnsuccessfulError(refused) from None
 
 
 def _may_be_an_outage(failed: Failure) -> bool:
     """Whether other lists may fail for it too: it passes, and is no fault of this document."""
     is_transient = failed.failure_type is FailureType.transient_error
-    return is_transient and not isinstance(failed.outcome.exception, Fault)
-
-
-def _fault(error: LimitError) -> Fault:
-    return Fault("rate_limit" if error.is_exceeded else "used_up_share")
+    return is_transient and not isinstance(failed.evidence.exception, Fault)

@@ -1,73 +1,49 @@
 """What Kustomer says of the key itself, which tells a bad key from a missing role."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
 
 from source_kustomer.api.client import Client, Target
-from source_kustomer.api.retry import Patience
-from source_kustomer.errors import Failure, Outcome, Verdict
+from source_kustomer.errors import Evidence, Failure, Verdict
 
 _PATH = "auth/tokens/current"
-
-# Several lists that are refused at a time ask the probe once.
-_HOLDS = 30.0
 
 _TO_BE_EXPLAINED = frozenset({401, 403, 404})
 
 
 class Probe:
-    """Asks `GET /v1/auth/tokens/current`, which answers any valid key, whatever its roles."""
+    """Asks `GET /v1/auth/tokens/current` once, which answers any valid key, whatever its roles."""
 
-    def __init__(self, client: Client, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._patience = patience or Patience.reading(client.timing)
-        # Guards the two below; not held while the probe is asked.
         self._lock = threading.Lock()
-        self._asked_at = float("-inf")
-        self._asked = Future[Failure | None]()
+        self._is_asked = False
+        self._failure: Failure | None = None
 
     def failure(self) -> Failure | None:
         """Return why the key is refused or cannot be probed, None if it is accepted."""
-        now = self._client.clock.monotonic()
         with self._lock:
-            is_old = now - self._asked_at > _HOLDS
-            if is_old:
-                self._asked_at, self._asked = now, Future()
-            asked = self._asked
-        if is_old:
-            try:
-                asked.set_result(self._ask())
-            except BaseException as e:
-                asked.set_exception(e)
-                raise
-        return asked.result()
+            if not self._is_asked:
+                self._failure, self._is_asked = self._ask(), True
+            return self._failure
 
-    def explain(self, outcome: Outcome, vouch: Callable[[], object] = lambda: None) -> Outcome:
-        """Add to an outcome what the probe says, where it takes that to find its cause.
-
-        Without a probe, another list that is open tells as much of the key; `vouch` waits for one.
-        """
-        if outcome.status not in _TO_BE_EXPLAINED or outcome.is_foreign:
-            return outcome
-        refusal = self.failure()
-        if refusal is None:
-            return replace(outcome, verdict=Verdict.ACCEPTED)
-        probed = refusal.outcome
-        if probed.is_refusal:
+    def explain(self, evidence: Evidence) -> Evidence:
+        """Add to evidence what the probe says, where it takes that to find its cause."""
+        if evidence.status not in _TO_BE_EXPLAINED or evidence.is_foreign:
+            return evidence
+        refused = self.failure()
+        if refused is None:
+            return replace(evidence, verdict=Verdict.ACCEPTED)
+        if refused.evidence.is_refusal:
             # The probe's words may tell more than the list's.
-            return replace(outcome, verdict=Verdict.REFUSED, probe_words=probed.words)
-        vouch()
-        is_accepted = self._client.key_was_accepted
-        return replace(outcome, verdict=Verdict.ACCEPTED if is_accepted else Verdict.UNKNOWN)
+            words = refused.evidence.words
+            return replace(evidence, verdict=Verdict.REFUSED, probe_words=words)
+        return replace(evidence, verdict=Verdict.UNKNOWN)
 
     def _ask(self) -> Failure | None:
         url = f"{self._client.base_url}{_PATH}"
-        # A connection that is lost says nothing of the key.
-        patience = replace(self._patience, attempts=min(2, self._patience.attempts))
         try:
-            self._client.get(url, lambda _: None, target=Target(), patience=patience)
+            self._client.get(url, lambda _: None, target=Target("the key"))
         except Failure as e:
             return e
         return None

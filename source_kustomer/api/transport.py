@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
-from source_kustomer.api.deadline import DeadlineAdapter
 from source_kustomer.config import Config, is_loopback
 from source_kustomer.errors import Fault
 from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
@@ -28,6 +28,9 @@ LARGEST_BODY = 256 * 1024 * 1024
 
 # Only the beginning of an error's body is looked at.
 _LONGEST_ERROR = 64 * 1024
+
+# As many as requests may be in flight, so that none has to be made anew.
+_CONNECTIONS = 32
 
 # Read in pieces no larger than what a socket holds, because memory is set aside for all of one.
 _CHUNK = 64 * 1024
@@ -67,7 +70,7 @@ class HttpTransport:
         self._config = config
         self._timing = timing
         self._clock = clock
-        self._adapter = DeadlineAdapter(timing.response, pool_maxsize=32)
+        self._adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
 
     def get(self, url: str, largest_body: int = LARGEST_BODY) -> Response:
         """Send a GET request and read the whole response, whatever its status.

@@ -1,12 +1,27 @@
 """The failure that ends a stream or a check, and what of the server's words it may quote."""
 
 import re
+from typing import Final
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_kustomer.errors.cause import Cause
-from source_kustomer.errors.causes import cause_of
-from source_kustomer.errors.outcome import Fault, Outcome
+from source_kustomer.errors.causes import Cause, cause_of
+from source_kustomer.errors.evidence import Evidence, Fault
+
+# What a user is warned of, by name; `format` fills in the numbers.
+WARNINGS: Final = {
+    "short_list": "The {stream} list ended after {records} of {total} records: the API key may not "
+    "see the others, or they were removed while the list was read.",
+    "suspected_cap": "The {stream} list ended after exactly {records} records: if there are more, "
+    "Kustomer cut it off; ask Kustomer's support.",
+    "expired_position": "Kustomer no longer knows the page of the {stream} list at which the last "
+    "sync stopped: the list is read from its start.",
+    "foreign_state": "The state of {stream} is not one that this version wrote: the list is read "
+    "from its start.",
+    "completed_state": "The state of {stream} says that the list was read to its end, so nothing "
+    "is read again: leave the state out, or clear it (in PyAirbyte, force_full_refresh=True), to "
+    "read the list anew.",
+}
 
 # Words of a server worth showing to a user fit into a line of a log.
 _LONGEST_QUOTE = 200
@@ -21,26 +36,26 @@ _SECRET_RUN = 8
 class Failure(AirbyteTracedException):
     """A cause that ends a stream or a check, with the sentence that the user reads."""
 
-    def __init__(self, cause: Cause, message: str, outcome: Outcome | None = None) -> None:
+    def __init__(self, cause: Cause, message: str, evidence: Evidence | None = None) -> None:
         super().__init__(
             internal_message=cause.name, message=message, failure_type=cause.failure_type
         )
         self.cause = cause
-        self.outcome = outcome or Outcome()
+        self.evidence = evidence or Evidence()
 
 
-def failure(outcome: Outcome, *, secret: str, **details: object) -> Failure:
-    """Return the failure that an outcome ends in; `details` fill its sentence."""
-    cause = cause_of(outcome)
-    known = {**details, "status": outcome.status, "said": _quote(outcome, secret)}
-    if isinstance(outcome.exception, Fault):
-        known |= outcome.exception.details
-    return Failure(cause, cause.sentence.format_map(known), outcome)
+def failure(evidence: Evidence, *, secret: str, **details: object) -> Failure:
+    """Return the failure that an attempt ends in; `details` fill its sentence."""
+    cause = cause_of(evidence)
+    known = {**details, "status": evidence.status, "said": _quote(evidence, secret)}
+    if isinstance(evidence.exception, Fault):
+        known |= evidence.exception.details
+    return Failure(cause, cause.sentence.format_map(known), evidence)
 
 
-def _quote(outcome: Outcome, secret: str) -> str:
+def _quote(evidence: Evidence, secret: str) -> str:
     """Quote the server's own words where they are short and hold no secret."""
-    first = next(iter(outcome.errors), {})
+    first = next(iter(evidence.errors), {})
     words = first.get("detail") or first.get("message") or first.get("title")
     if not isinstance(words, str):
         return ""

@@ -48,10 +48,6 @@ class PageNumber:
         size = dict(self.others).get(_SIZE, "")
         return int(size) if re.fullmatch(r"[0-9]{1,6}", size, re.ASCII) else None
 
-    def start(self, size: int) -> int:
-        """Return the index of its first record, in pages of a size."""
-        return (self.page - 1) * size
-
     def query(self, page: int, size: int | None = None) -> str:
         """Return the same query for another page, and for another page size where one is given."""
         others = self.others

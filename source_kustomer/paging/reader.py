@@ -1,13 +1,19 @@
-"""Reads one list from a position to its end: each page goes in, each new record comes out."""
+"""Reads one list from a position to its end, by three rules.
 
-from collections import Counter
+1. Forward: `links.next` names the next page, until it is null.
+2. Twice: a surprising page is fetched again, because the first response may come from a replica or
+   a search index that is behind. What two responses say is believed.
+3. Back: where the total fell, as many records may have slid towards the front of the list unread,
+   so reading goes back by as many records from where the total was last told.
+
+Reading a page again is harmless, because known records are dropped.
+"""
+
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from source_kustomer.errors import Cause, Fault
-from source_kustomer.paging.doubts import Doubts
-from source_kustomer.paging.gap import Gap
 from source_kustomer.paging.page import Page, Resource
 from source_kustomer.paging.position import Position
 from source_kustomer.paging.query import PageNumber
@@ -16,219 +22,261 @@ from source_kustomer.paging.recent import RecentRecords
 # One vendor documents that lists end after this many records and that the rest is lost.
 _SUSPECTED_CAP = 10_000
 
-# While a moved page is read again the list can move on; if that leaves as much to read as before
-# this many times, it moves too fast.
+# The pause before a second look at an end is the longest one after so many pages, and shorter in
+# proportion after fewer. A total that fell by far is looked at six times, for half a minute.
+_PAGES_OF_LONGEST_LOOK = 10
+_FAR_LOOK = 0.6
+
+# Merges and deletions remove a few records a second, at times a few together, and less than a
+# twentieth of a long list in a minute; a list that loses more is being rebuilt.
+_FEW = 10
+_FEW_A_SECOND = 3
+_MOST_A_MINUTE = 1 / 20
+
+# Times that reading goes back without getting any further: the list moves faster than it is read.
 _MOST_STALLED = 50
 
-# A total that goes up and down between two pages would have both read again for ever.
-_MOST_REREADS_OF_A_PAGE = 3
+# A page that is half as large would be refused again; both sizes that the API documents, 100 and
+# 500, can be divided by this.
+_SMALLER = 10
 
 
 class Reader:
     """Where a list is read, and what was seen of it so far.
 
-    `warnings` are names of the table of warnings, each with the numbers of its sentence.
+    The list is read in pages of `largest` records from a position, or from its start. `look` is the
+    longest pause before a second look, in seconds. `warnings` are names of the table of warnings,
+    each with the numbers of its sentence.
     """
 
-    def __init__(self, list_url: str, position: Position, *, is_resumed: bool = False) -> None:
+    def __init__(
+        self, list_url: str, largest: int, *, look: float, resumed: Position | None = None
+    ) -> None:
         self._list_url = list_url
-        self._is_resumed = is_resumed
+        self._largest = largest
+        self._look = look
         self.warnings: list[tuple[str, dict[str, int]]] = []
-        self._begin(position)
+        self._begin(resumed or Position.first(largest))
+        self._is_resumed = resumed is not None
 
     def _begin(self, position: Position) -> None:
         self.position = position
-        self.pages = self.reread = 0
+        self.pages = 0
+        self._is_resumed = self._is_sparse = False
         self._last_page: int | None = None
-        self._confirmed = ""
-        self._refused = 0
-        self._doubts = Doubts()
-        self._stalled = 0
-        self._rereads = Counter[tuple[int, int]]()
-        self._queries = set[int]()
+        self._surprises = set[str]()
+        self._refused = ""
+        self._furthest = self._stalled = 0
+        self._told_at = 0.0
         self._recent = RecentRecords()
+        self._cursors = set[int]()
 
     @property
     def query(self) -> str:
         """The query of the page to ask for now."""
-        return self.position.query or ""
+        return self.position.next or ""
 
     @property
     def is_finished(self) -> bool:
         """Whether the list is read to its end."""
-        return self.position.query is None
-
-    @property
-    def _is_first_of_resumed(self) -> bool:
-        return self._is_resumed and self.pages == 0
+        return self.position.next is None
 
     def ahead(self) -> Iterator[tuple[str, bool]]:
-        """Yield the queries that will follow, and whether each is sure to be a page."""
-        return self.position.ahead(self._last_page)
+        """Yield the queries that follow, and whether each is sure to be a page."""
+        if self.is_finished:
+            return
+        yield self.query, True
+        asked = PageNumber.parse(self.query)
+        # Full pages follow smaller ones.
+        if asked is None or self._unit(asked) < self.position.size:
+            return
+        page = asked.page + 1
+        while self._last_page is None or page <= self._last_page:
+            yield asked.query(page), self._last_page is not None
+            page += 1
 
-    def take(self, document: Any) -> list[Resource]:
+    def take(self, document: Any, now: float) -> list[Resource]:
         """Take in the response to `query`, move on, and return its resources that are new.
 
-        Raises `Fault`, and then stays where it was.
+        `now` is in seconds of a monotonic clock. Raises `Fault`, and then stays where it was.
         """
-        now, asked = self.position, PageNumber.parse(self.query)
-        page = Page.parse(document, self._list_url, now.size)
-        if page.total is None:
-            # What is doubted stands as long as nothing else is told.
-            page = replace(page, total=self._doubts.total(now))
+        asked, at = PageNumber.parse(self.query), self.position
+        page = Page.parse(document, self._list_url, at.size)
         if asked:
-            page.check_asked(asked, now.size)
-        self._check_next(page, asked)
-        self._doubts.check(page, now, self._recent)
-        if asked and page.is_past_end(asked.start(now.size)):
-            # A link past the end that the total names leads nowhere.
-            page = replace(page, next=None)
-        if page.next is None:
-            self._check_end(page, asked)
-        if self._refused and page.ids:
-            raise Fault("refused_page", page=self._refused)
-        if now.gap and asked:
-            self.position = self._fill(now.gap, page, asked.page)
-        else:
-            self.position = self._go_on(page, asked)
-        self.pages += not now.is_confirming
-        self._doubts.settle(page, now)
-        self._last_page = page.last
-        if page.total is not None and page.last is None:
-            self._last_page = -(-page.total // self.position.size)
+            self.position = at = replace(at, size=self._size(page, asked))
+            page = self._in_order(page, asked)
+        elif page.next == self.query or hash(page.next) in self._cursors:
+            raise Fault("wrong_page", detail="a page links to one that was read before")
+        fall = self._fall(page, now)
+        is_reread = asked is not None and (asked.page - 1) * self._unit(asked) < self._furthest
+        surprise = self._surprise_of(page, asked, fall, is_reread=is_reread)
+        if surprise and surprise[0] not in self._surprises:
+            # Of two servers that take turns, one may be behind: a fall is told twice in a row.
+            self._surprises = {surprise[0], *self._surprises} - ({"fall"} - {surprise[0]})
+            raise Fault("unconfirmed", wait=surprise[1])
+        if page.next is not None and not is_reread:
+            self._recent.check_news(page)
+        if self._is_resumed and self.pages == 0 and not page.ids and page.next is None and not fall:
+            self._start_over()
+            return []
+        position = self._after(page, asked, fall)
+        self._is_sparse = self._is_sparse or (not is_reread and self._is_short(page, asked))
+        if page.total is not None:
+            self._told_at = now
+        self._last_page = -(-page.total // at.size) if page.total else page.last
+        self.position = position
+        self._surprises.clear()
+        self.pages += 1
         if self.is_finished:
-            self._compare_with_total(page)
+            self._compare_with_total()
         return self._recent.new(page)
 
-    def recover(self, cause: Cause, largest_size: int) -> bool:
+    def recover(self, cause: Cause) -> bool:
         """Move to where the list can be read on after a failure of `query`, if there is such."""
-        now = self.position
-        if cause.is_size and (smaller := now.smaller()):
-            self.position = smaller
-            return True
+        asked, at = PageNumber.parse(self.query), self.position
+        if cause.is_size and asked:
+            return self._read_in_tenths(asked)
         if not cause.ends_list:
             return False
-        if self._is_first_of_resumed:
-            self._is_resumed = False
-            self.warnings.append(("expired_position", {}))
-            self._begin(Position.first(largest_size))
-            return True
-        # Cursors end in a link that is null: one that is refused has expired.
-        number = PageNumber.parse(now.next)
-        if now.gap or now.last is None or number is None or now.records == _SUSPECTED_CAP:
+        if self._is_resumed and self.pages == 0:
+            self._start_over()
+        elif asked is None or asked.page == 1 or self._refused == self.query:
             return False
-        if self._refused:
-            self.warnings.append(("refused_end", {"records": now.records}))
-            self.position = replace(now, next=None)
-        elif now.last == self._confirmed:
-            # A list that refuses the page that it had before has not ended, unless it was told.
-            if now.end < (now.total or 0) or (now.is_confirming and now.total is None):
-                return False
-            # Where a page follows the refused one, that was no end.
-            self._refused = number.page
-            self.position = replace(now, next=number.query(number.page + 1))
+        elif at.total is not None and 0 < at.total <= (asked.page - 1) * self._unit(asked):
+            self.position = replace(at, next=None)
         else:
-            # The list may have lost its end, and what stood there is on the last page now.
-            self.position = self._to_confirm(now)
+            # The list may have lost its end, and the page before is the last one now.
+            self._refused = self.query
+            self.position = replace(at, next=asked.query(asked.page - 1))
         return True
 
-    def _check_next(self, page: Page, asked: PageNumber | None) -> None:
-        """Refuse a link that does not lead to the page after this one."""
-        if asked and PageNumber.parse(page.next):
-            page.check_next(asked, self.position.size)
-        elif page.next and (page.next == self.query or hash(page.next) in self._queries):
-            raise Fault("circling_link")
+    def _start_over(self) -> None:
+        self.warnings.append(("expired_position", {}))
+        self._begin(Position.first(self._largest))
 
-    def _check_end(self, page: Page, asked: PageNumber | None) -> None:
-        """Refuse an end that comes before the end that is known."""
-        now, before, records = self.position, self.position.told, self._records(page)
-        size = page.chosen_size(asked, now.size)
-        # One page may be wrong about the total for ever; two in a row are believed.
-        totals = [total for total in (page.total, before) if total is not None]
-        # Where pages are not counted, those so far may have come short of what a key may not see.
-        end = asked.page * size if asked else records + size - 1
-        if totals and max(end, records) < min(totals):
-            raise Fault("cut_off", records=records, total=min(totals))
-        is_unsure = page.total is None and now.last not in {None, self._confirmed}
-        is_lost = self._is_first_of_resumed or (asked and is_unsure)
-        if not page.ids and not now.gap and is_lost:
-            raise Fault("past_end")
+    def _unit(self, asked: PageNumber) -> int:
+        """Return how many records a page of this number has."""
+        return min(asked.size or self.position.size, self.position.size)
 
-    def _records(self, page: Page) -> int:
-        """Return the records so far with those of a page; with the new ones, if it was read."""
-        now = self.position
-        if not now.is_confirming:
-            return now.records + len(page.ids)
-        return now.records + (self._recent.count_new(page) if self.pages else 0)
+    def _size(self, page: Page, asked: PageNumber) -> int:
+        """Return how many records a full page has: as many as the first page shows.
 
-    def _go_on(self, page: Page, asked: PageNumber | None) -> Position:
-        now, query, count = self.position, self.query, len(page.ids)
-        self._queries.add(hash(query))
-        size = page.chosen_size(asked, now.size)
-        if page.next is not None:
-            self._recent.check_news(page, size)
-        records = self._records(page)
-        total, total_at, gap = now.total, now.total_at, None
-        if asked and total is not None:
-            seam = asked.start(size)
-            told_at = seam if total_at is None else min(seam, total_at)
-            # Where a list ends tells its total too.
-            implied = total if page.next else seam + count
-            told = implied if page.total is None else page.total
-            gap = Gap.opened(total, told, told_at, seam)
-            self._stalled = 0
-            self._rereads.clear()
-        # At an end, and where cursors lead, the lower total counts: cursors do not lead to what was
-        # added before them.
-        is_higher = page.total is not None and total is not None and page.total > total
-        if page.total is not None and not (is_higher and not (asked and page.next)):
-            total, total_at = page.total, asked.page * size if asked else records
-        position = Position(query, page.next, size, records, total, total_at, gap)
-        is_confirmed = now.is_confirming or (count == 0 and now.last == self._confirmed)
-        is_whole = page.total is not None and 0 < records >= max(page.total, now.total or 0)
-        if page.next is None and not is_confirmed and not is_whole:
-            return self._to_confirm(position)
-        return position
+        A few less than asked for are records that the key may not see, not another page size.
+        """
+        size, shown = self.position.size, len(page.ids)
+        is_first = self.position.records == 0 and asked.page == 1 and self._unit(asked) == size
+        if is_first and page.next and (shown > size or 0 < 2 * shown <= size):
+            return shown
+        return size
 
-    def _to_confirm(self, position: Position) -> Position:
-        """Return where the last page is asked for once more, because no total confirms the end."""
-        self._confirmed = position.last or ""
-        return replace(position, next=position.last)
+    def _in_order(self, page: Page, asked: PageNumber) -> Page:
+        """Return a page, refused if it or its link is out of order; raises `Fault`."""
+        shown, unit = len(page.ids), self._unit(asked)
+        if page.number not in {None, asked.page}:
+            raise _out_of_order(asked, f"page {page.number} came")
+        # A server may repeat a few rows of the page before; twice as many are another page size.
+        if asked.page > 1 and shown >= 2 * unit:
+            raise _out_of_order(asked, f"{shown} records came instead of {unit}")
+        following = PageNumber.parse(page.next)
+        if following and following.page != asked.page + 1:
+            raise _out_of_order(asked, f"it links to page {following.page}")
+        if not page.has_links and shown == unit and self._recent.count_new(page):
+            # Without links, the page after a full one says whether there is more.
+            return replace(page, next=asked.query(asked.page + 1))
+        return page
 
-    def _fill(self, gap: Gap, page: Page, number: int) -> Position:
-        """Take a page that was read again out of the gap; raises `Fault`."""
-        now, first = self.position, (number - 1) * self.position.size
-        self.reread += 1
-        total = gap.total if page.total is None else page.total
-        left = gap.without(number, now.size, total, now.end)
-        self._rereads[first, total] += 1
-        if left and self._rereads[first, total] > _MOST_REREADS_OF_A_PAGE:
-            # The total goes up and down; what it says of this page was done.
-            left = left.below(first)
-        self._stalled += left is not None and left.length >= gap.length
-        if self._stalled > _MOST_STALLED:
-            raise Fault("moving_list", pages=self.reread)
-        # A page without a total leaves open when it was read.
-        total_at = now.end if now.total_at is None else now.total_at
-        if now.next is None and number * now.size == now.end:
-            # The last page is the last no more.
-            now = replace(now, next=page.next)
-        if now.next is None and total > now.end and now.last != self._confirmed:
-            # The end was that of a server that is behind.
-            now = self._to_confirm(now)
-        return replace(
-            now,
-            total=max(now.total or 0, total),
-            total_at=total_at if page.total is not None else min(total_at, gap.start),
-            gap=left,
-        )
+    def _fall(self, page: Page, now: float) -> int:
+        """Return by how many records the total fell; raises `Fault` if it fell by far."""
+        before = self.position.total
+        if page.total is None or before is None or page.total >= before:
+            return 0
+        fall, seconds = before - page.total, now - self._told_at
+        is_far = fall > max(_FEW, _FEW_A_SECOND * seconds, _MOST_A_MINUTE * before)
+        # Since a read that was resumed stopped, any number may have vanished.
+        if is_far and self.pages:
+            wait = _FAR_LOOK * self._look
+            raise Fault("fallen_total", wait=wait, total=page.total, before=before)
+        return fall
 
-    def _compare_with_total(self, page: Page) -> None:
+    def _surprise_of(
+        self, page: Page, asked: PageNumber | None, fall: int, *, is_reread: bool
+    ) -> tuple[str, float | None] | None:
+        """Return what is surprising about a page, and the seconds until a second look at it.
+
+        Raises `Fault` for an end that is not believed.
+        """
+        if fall and asked:
+            return "fall", 0.0
+        if page.next is None:
+            return self._surprising_end(page, asked)
+        if not is_reread and self._recent.count_new(page) == 0 and not self._recent.is_stale:
+            return "no news", None
+        if not is_reread and self._is_short(page, asked) and not self._is_sparse:
+            return "short", None
+        return None
+
+    def _surprising_end(self, page: Page, asked: PageNumber | None) -> tuple[str, float] | None:
+        at, size = self.position, self.position.size
+        records = at.records + self._recent.count_new(page)
+        total = at.total if page.total is None else page.total
+        part = max(1, at.records // size) / _PAGES_OF_LONGEST_LOOK if records else 1.0
+        wait = self._look * min(1.0, part)
+        # Records that the key may not see count in the total.
+        reached = asked.page * max(self._unit(asked), asked.size or 0) if asked else records
+        if total is not None and max(reached, records) < total:
+            raise Fault("cut_off", wait=wait, records=records, total=total)
+        # Search engines cap totals, at far less than the records that came.
+        before = (asked.page - 1) * self._unit(asked) if asked else records - size
+        is_confirmed = total is not None and max(0, before) < total <= records
+        return None if is_confirmed else ("end", wait)
+
+    def _is_short(self, page: Page, asked: PageNumber | None) -> bool:
+        unit = self._unit(asked) if asked else self.position.size
+        return page.next is not None and len(page.ids) < unit
+
+    def _after(self, page: Page, asked: PageNumber | None, fall: int) -> Position:
+        """Return the position after a page; raises `Fault` if the list moves too fast."""
+        at, size = self.position, self.position.size
+        records = at.records + self._recent.count_new(page)
+        total = at.total if page.total is None else page.total
+        if asked is None:
+            self._cursors.add(hash(self.query))
+            return Position(page.next, size, records, total, records)
+        unit = self._unit(asked)
+        end, back = asked.page * unit, max(0, at.total_at - fall)
+        if end > self._furthest:
+            self._furthest, self._stalled = end, 0
+        if fall and back < end - unit:
+            self._stalled += 1
+            if self._stalled > _MOST_STALLED:
+                raise Fault("unconfirmed")
+            full = size if unit < size else None
+            return Position(asked.query(back // size + 1, full), size, records, total, back)
+        following, sizes = page.next, (size, unit * _SMALLER)
+        wider = next((wide for wide in sizes if unit < wide <= size and end % wide == 0), None)
+        if following and wider:
+            following = asked.query(end // wider + 1, wider)
+        total_at = at.total_at if page.total is None else end
+        return Position(following, size, records, total, total_at)
+
+    def _read_in_tenths(self, asked: PageNumber) -> bool:
+        """Ask for a page in smaller ones, if it can be divided."""
+        unit = self._unit(asked)
+        if unit % _SMALLER or asked.size is None:
+            return False
+        page = (asked.page - 1) * _SMALLER + 1
+        self.position = replace(self.position, next=asked.query(page, unit // _SMALLER))
+        return True
+
+    def _compare_with_total(self) -> None:
         """Warn where the end is believed although records seem to be missing."""
-        records = self.position.records
-        total = self.position.total if page.total is None else page.total
+        records, total = self.position.records, self.position.total
         if total is None:
             if records == _SUSPECTED_CAP:
                 self.warnings.append(("suspected_cap", {"records": records}))
         elif records < total:
             self.warnings.append(("short_list", {"records": records, "total": total}))
+
+
+def _out_of_order(asked: PageNumber, detail: str) -> Fault:
+    return Fault("wrong_page", detail=f"page {asked.page} was asked for, and {detail}")

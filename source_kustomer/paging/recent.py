@@ -5,42 +5,39 @@ from collections import deque
 from source_kustomer.errors import Fault
 from source_kustomer.paging.page import Page, Resource
 
-# Records come twice when others are added in front, when moved pages are read again, or when a
-# server repeats itself: all within the last pages. A set of all ids would grow with the list.
+# Records come twice when others are added in front, when pages are read again, or when a server
+# repeats itself: all within the last pages. A set of all ids would grow with the list.
 _MOST = 20_000
 
-# A list that goes on answering with empty pages is broken; real gaps (records that a key may not
-# see) were never seen to be that long. In pages, and in records where pages are small.
-_MOST_EMPTY = (10, 1_000)
-
-# Records that were added in front bring pages without a new one, an import of thousands many; a
-# server that repeats a page for ever brings nothing else.
-_MOST_STALE = (50, 5_000)
+# Records that an import of thousands adds in front push known ones back; a list that brings more
+# known ones in a row has no end. An empty page counts as much as ten of them make too many.
+_MOST_STALE = 5_000
+_EMPTY = 500
 
 
 class RecentRecords:
-    """The ids of the last pages, and how many of those brought nothing new.
-
-    `stale_pages` are the last ones in a row that promised more and had no new record.
-    """
+    """The ids of the last pages, and how many records in a row were none of news."""
 
     def __init__(self) -> None:
         self._pages = deque[list[str]]()
         self._ids = set[str]()
-        self._empty_pages = self.stale_pages = 0
+        self._stale = 0
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the last page brought nothing new."""
+        return self._stale > 0
 
     def count_new(self, page: Page) -> int:
         """Return how many records of a page none of the last pages had."""
         return len(set(page.ids) - self._ids)
 
-    def check_news(self, page: Page, size: int) -> None:
+    def check_news(self, page: Page) -> None:
         """Count a page that promises another; raises `Fault` after too many without news."""
-        self._empty_pages = 0 if page.ids else self._empty_pages + 1
-        if _are_more(self._empty_pages, size, _MOST_EMPTY):
-            raise Fault("empty_pages", pages=self._empty_pages)
-        self.stale_pages = 0 if self.count_new(page) else self.stale_pages + 1
-        if _are_more(self.stale_pages, size, _MOST_STALE):
-            raise Fault("circling_link")
+        self._stale = 0 if self.count_new(page) else self._stale + (len(page.ids) or _EMPTY)
+        if self._stale >= _MOST_STALE:
+            detail = "page after page promises another and brings no new record"
+            raise Fault("wrong_page", detail=detail)
 
     def new(self, page: Page) -> list[Resource]:
         """Take in a page and return its resources that none of the last pages had."""
@@ -53,7 +50,3 @@ class RecentRecords:
         while len(self._ids) > _MOST:
             self._ids.difference_update(self._pages.popleft())
         return [*new.values()]
-
-
-def _are_more(pages: int, size: int, most: tuple[int, int]) -> bool:
-    return pages > most[0] and pages * size > most[1]

@@ -1,4 +1,4 @@
-"""What came of an attempt that did not succeed, as far as a decision needs it."""
+"""What an attempt that did not succeed leaves, as far as a decision needs it."""
 
 import json
 import re
@@ -22,11 +22,15 @@ _WORDS = ("code", "title", "message", "detail")
 
 
 class Fault(Exception):  # noqa: N818
-    """An error that the code recognizes by itself: `name` is a row of the table of causes."""
+    """An error that the code recognizes by itself: `name` is a row of the table of causes.
 
-    def __init__(self, name: str, **details: str | int) -> None:
+    `wait` are the seconds until the next attempt, None where it is not special.
+    """
+
+    def __init__(self, name: str, *, wait: float | None = None, **details: str | int) -> None:
         super().__init__(name)
         self.name = name
+        self.wait = wait
         self.details = details
 
 
@@ -39,12 +43,11 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Evidence:
     """An attempt that did not succeed: a response with a status, or an exception.
 
-    `is_reading` is true where a page of the same list was read just before, `asks_too_long` where
-    the response asks for a longer wait than a sync can take. `probe_words` are what the probe of
-    the key said when it refused the key too.
+    `is_reading` is true where a page of the same list was read just before. `verdict` is what the
+    probe of the key says of it, and `probe_words` its words when it refused the key too.
     """
 
     status: int | None = None
@@ -52,7 +55,6 @@ class Outcome:
     exception: Exception | None = None
     is_list: bool = True
     is_reading: bool = False
-    asks_too_long: bool = False
     host_was_reached: bool = False
     verdict: Verdict | None = None
     probe_words: str = ""
@@ -93,7 +95,7 @@ class Outcome:
         return "\n".join([*(word for word in words if isinstance(word, str)), self.probe_words])
 
     def says(self, pattern: str) -> bool:
-        """Whether an error of the API, or of the probe, has words that match, in any case."""
+        """Whether the words of an error match a pattern, in any case."""
         return re.search(pattern, self.words, re.IGNORECASE) is not None
 
     @property
