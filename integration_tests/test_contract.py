@@ -1,464 +1,598 @@
-"""The sandbox is held to the contract, and the report says what differs and nothing else."""
+"""The contract's report says what a server did, for every server that was thought of."""
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integration_tests.conftest import NewSandbox
-from sandbox import EVERY_ROLE, LISTS, SWITCHES, Reply, Request, Sandbox
+from sandbox import LISTS, SWITCHES, Reply, Request, Sandbox
+from sandbox.__main__ import parse_options
 from sandbox.switches import spelled
-from source_kustomer.config import Config
-from tools.contract.__main__ import main
-from tools.contract.api import MADE_UP_KEY, MOST_REQUESTS, Api
+from source_kustomer.timing import Timing
+from tools.contract import asking, run
 from tools.contract.checks import CHECKS
-from tools.contract.report import Row
+from tools.contract.observations import MADE_UP_KEY
+from tools.contract.reading import Check
 
 PROJECT = Path(__file__).parents[1]
+PROBE = "auth/tokens/current"
 SIZES = {"customers": 250, "conversations": 230, "tags": 130, "users": 25}
 
+# The limit's minute, and with it the pace, is a moment.
+TIMING = replace(asking.TIMING, window=0.2, backoff=0.01)
 
-def config_of(sandbox: Sandbox, key: str = "", share: int = 80) -> Config:
-    raw = {"org_name": "acme", "api_key": key or sandbox.key, "rate_limit_share": share}
-    return Config.parse(raw, {"KUSTOMER_API_URL": sandbox.url})
-
-
-def rows_of(sandbox: Sandbox, key: str = "") -> list[Row]:
-    api = Api(config_of(sandbox, key), sleep=lambda _: None)
-    return [Row(check, check.observe(api)) for check in CHECKS]
+SAME, DIFFERENT, UNSEEN, FAILED = "same", "different", "not observable", "failed"
+ANSWERED = "open question answered"
+GUESSED, OTHERWISE = f"{ANSWERED}, as guessed", f"{ANSWERED}, otherwise than guessed"
 
 
-def titles(rows: list[Row], result: str) -> set[str]:
-    return {row.check.title for row in rows if row.result == result}
+@dataclass
+class Report:
+    """What a run showed and wrote; `rows` are the verdict and what was seen, by title."""
 
+    code: int
+    shown: str
+    written: str
+    sandbox: Sandbox
 
-def test_the_sandbox_does_what_is_documented(new_sandbox: NewSandbox) -> None:
-    sandbox = new_sandbox(**SIZES)
-    rows = rows_of(sandbox)
-    assert not titles(rows, "different")
-    assert titles(rows, "not observable") == {
-        "The organization's address",
-        "A missing role",
-        "After 10,000 records",
-        "A 429",
-        "sla of conversations",
-    }
-    assert len(sandbox.requests) <= MOST_REQUESTS
-    assert {request.method for request in sandbox.requests} == {"GET"}
-
-
-def test_every_check_has_the_number_of_a_quirk_in_their_order() -> None:
-    page = (PROJECT / "CONTRIBUTING.md").read_text("utf-8").partition("## The API's quirks\n")[2]
-    known = {int(line.partition(".")[0]) for line in page.splitlines() if line[:1].isdigit()}
-    numbers = [check.quirk for check in CHECKS]
-    assert set(numbers) <= known
-    assert numbers == sorted(numbers)
-
-
-LINK, NUMBERING, LAST = (
-    "The link to the next page",
-    "How the next page is named",
-    "The link on the last page",
-)
-META = "What a page says of itself"
-LARGEST, CAP, PAST = "The largest page", "After 10,000 records", "A page past the last one"
-SUCCESS, ERROR = "Rate-limit headers of a success", "Rate-limit headers of an error"
-RESET, REFUSAL = "x-ratelimit-reset of a success", "A 429"
-
-# What each value of a switch, away from its default, makes the report say.
-DIFFERENCES: dict[tuple[str, str], set[str]] = {
-    ("past_end", "onward"): {PAST},
-    ("past_end", "404"): {PAST},
-    ("past_end", "400"): {PAST},
-    ("last_link", "missing"): {LAST},
-    ("last_link", "when_full"): {LAST},
-    ("order", "newest_first"): {"The order of a list"},
-    ("totals", "all"): {"Totals"},
-    ("totals", "none"): {"Totals"},
-    ("numbers_as_text", "yes"): {"Numbers in meta"},
-    ("too_large", "refused"): {LARGEST},
-    ("largest_page", "100"): {LARGEST},
-    ("default_page", "100"): {"The default page"},
-    ("links", "absolute"): {LINK},
-    ("links", "object"): {LINK},
-    ("links", "without_size"): {LINK},
-    ("meta", "missing"): {META, "Totals"},
-    ("cursors", "conversations"): {NUMBERING},
-    # A list of one page does not show that it is read by cursors.
-    ("cursors", "+".join(LISTS)): {NUMBERING, META, PAST},
-    ("cap", "cut"): {CAP},
-    ("cap", "refused"): {CAP},
-    ("rate_headers", "never"): {SUCCESS, ERROR, REFUSAL},
-    ("rate_headers", "success"): {ERROR, REFUSAL},
-    ("rate_headers", "exceeded"): {SUCCESS, ERROR},
-    ("reset", "milliseconds"): {REFUSAL},
-    ("reset", "iso"): {REFUSAL},
-    ("reset", "none"): {REFUSAL},
-    ("reset_when", "always"): {RESET},
-    ("retry_after", "seconds"): {REFUSAL},
-    ("retry_after", "date"): {REFUSAL},
-    ("missing_role", "401"): {"A missing role"},
-    ("probe", "no"): {"The probe of the key"},
-    ("probe_roles", "no"): {"The probe of the key"},
-    # A key without the role sees the same; only a missing path is a difference.
-    ("metadata", "closed"): set(),
-    ("metadata", "404"): {"Metadata of custom attributes"},
-    ("error_form", "long_text"): set(),
-    ("error_form", "short"): set(),
-    ("error_form", "html"): {"Bodies of errors"},
-    ("unknown_organization", "401"): {"An unknown organization"},
-}
-
-
-def test_every_value_of_every_switch_is_tried() -> None:
-    values = {(name, spelled(value)) for name, values in SWITCHES.items() for value in values[1:]}
-    assert values == DIFFERENCES.keys()
-
-
-@pytest.mark.parametrize(("name", "value"), DIFFERENCES, ids=map("=".join, DIFFERENCES))
-def test_a_switch_away_from_its_default_is_what_differs(
-    new_sandbox: NewSandbox, name: str, value: str
-) -> None:
-    chosen = {spelled(v): v for v in SWITCHES[name]}[value]
-    lengths = {
-        "cap": {"customers": 10_050},
-        "last_link": {"customers": 300, "tags": 100},
-        "largest_page": {"users": 200},
-    }
-    sandbox = new_sandbox(**(SIZES | lengths.get(name, {})), **{name: chosen})
-    key = ""
-    if name == "missing_role":
-        key = sandbox.add_key(roles=tuple(role for role in EVERY_ROLE if "brand" not in role))
-    if name in {"reset", "retry_after", "rate_headers"}:
-        sandbox.before(lambda _: sandbox.refusal(5) if len(sandbox.requests) == 4 else None)
-    assert titles(rows_of(sandbox, key), "different") == DIFFERENCES[name, value]
-    assert len(sandbox.requests) <= MOST_REQUESTS
-
-
-def configured(folder: Path, key: str, org: str = "acme", share: int = 100) -> Path:
-    path = folder / "config.json"
-    path.write_text(json.dumps({"org_name": org, "api_key": key, "rate_limit_share": share}))
-    return path
-
-
-@contextmanager
-def sandbox_process(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
-    ready = folder / "ready.json"
-    command = [sys.executable, "-m", "sandbox", "--port=0", f"--ready-file={ready}", *arguments]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as process:
-        try:
-            while not ready.exists():
-                assert process.poll() is None
-                time.sleep(0.05)
-            yield json.loads(ready.read_text())
-        finally:
-            process.terminate()
-
-
-def contract_command(folder: Path, key: str) -> list[str | Path]:
-    config, report = configured(folder, key), folder / "contract.md"
-    module = "tools.contract"
-    return [sys.executable, "-m", module, "--config", config, "--report", report]
-
-
-def environment(url: str) -> dict[str, str]:
-    return {**os.environ, "KUSTOMER_API_URL": url, "COLUMNS": "200"}
-
-
-def test_as_processes_the_report_names_exactly_the_switches_that_were_set(tmp_path: Path) -> None:
-    switches = ["past_end=404", "order=newest_first", "totals=none", "error_form=html"]
-    options = [word for switch in switches for word in ("--switch", switch)]
-    sizes = [f"--{name}={count}" for name, count in SIZES.items()]
-    with sandbox_process(tmp_path, *sizes, "--limit", "2000", *options) as told:
-        done = subprocess.run(
-            contract_command(tmp_path, told["key"]),
-            cwd=PROJECT,
-            env=environment(told["url"]),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+    @property
+    def rows(self) -> dict[str, tuple[str, str]]:
+        found = re.findall(
+            r"^\*\*(.+)\*\* \(quirk \d+\): (.+)\n((?:- .*\n)*)", self.written, re.MULTILINE
         )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
-    report = (tmp_path / "contract.md").read_text("utf-8")
-    cells = [line.split(" | ") for line in report.splitlines() if line.startswith("| ")]
-    assert [(row[0], row[1]) for row in cells if row[-1] == "different |"] == [
-        ("| 9", "Totals"),
-        ("| 16", "Bodies of errors"),
-        ("| 24", PAST),
-        ("| 25", "The order of a list"),
-    ]
-    assert "4 differ" in report
-    assert "4 differ" in done.stdout
-    assert done.stdout.count(" different ") == 4
-    assert "another address" in report
-    assert "Contract report" in report
+        return {title: (verdict, seen) for title, verdict, seen in found}
+
+    def row(self, prefix: str) -> tuple[str, str]:
+        """The row whose title begins so."""
+        (found,) = (row for title, row in self.rows.items() if title.startswith(prefix))
+        return found
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """The options of the sandbox that answers so."""
+        (command,) = (line for line in self.written.splitlines() if "-m sandbox" in line)
+        return parse_options(shlex.split(command)[3:])
 
 
-def test_when_it_is_interrupted_what_was_seen_so_far_is_written(
-    new_sandbox: NewSandbox, tmp_path: Path
-) -> None:
-    sandbox = new_sandbox(**SIZES)
-    with subprocess.Popen(
-        contract_command(tmp_path, sandbox.key),
-        cwd=PROJECT,
-        env=environment(sandbox.url),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-
-        @sandbox.before
-        def interrupt(_: Request) -> None:
-            if len(sandbox.requests) == 15:
-                process.send_signal(signal.SIGINT)
-
-        stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert not stderr
-    assert "Stopped." in stdout
-    report = (tmp_path / "contract.md").read_text("utf-8")
-    assert "It was stopped before all checks were made." in report
-    rows = [line for line in report.splitlines() if line.endswith(("same |", "observable |"))]
-    assert 4 <= len(rows) < len(CHECKS)
+Contract = Callable[..., Report]
+Play = Callable[[Sandbox], object]
 
 
-MARK = "zq"
-NUMBER = 8_191_817
-
-
-def marked(value: Any, *, names: bool = False) -> Any:
-    """Mark every string and number in a value, and with `names` the names of its members."""
-    if isinstance(value, dict):
-        return {
-            f"{MARK}-{k}" if names else k: marked(v, names=names or k in {"custom", "meta"})
-            for k, v in value.items()
-        }
-    if isinstance(value, list):
-        return [marked(item, names=names) for item in value]
-    if isinstance(value, str):
-        return f"{MARK}-{value}"
-    return value if isinstance(value, bool) or value is None else NUMBER
-
-
-def mark_everything(sandbox: Sandbox) -> None:
-    """Let every value, custom name, header and error word of the sandbox carry the mark."""
-    for name in LISTS:
-        for record in sandbox.lists[name]:
-            record["attributes"] = marked(record["attributes"]) | {f"{MARK}Unlisted": NUMBER}
-            record["relationships"] = {
-                **marked(record["relationships"]),
-                f"{MARK}-orders": {"links": {"self": f"/{MARK}"}, "meta": {}},
-                f"{MARK}Owner": {"data": {"type": MARK, "id": MARK}},
-                f"{MARK}Link": {"links": {"self": f"/{MARK}"}},
-            }
-            record["id"], record["type"] = f"{MARK}{record['id']}", MARK
-            record[f"{MARK}Member"] = MARK
-    sandbox.touch()
-    for properties in sandbox.metadata.values():
-        properties |= {f"{MARK}Str": {"displayName": MARK}}
-    sandbox.before(lambda request: marked_reply(request, len(sandbox.requests)))
-
-
-def marked_reply(request: Request, count: int) -> Reply | None:
-    """Answer what is no list of records in the sandbox, every part of it marked."""
-    headers = dict.fromkeys(("x-ratelimit-limit", "x-ratelimit-remaining", "Retry-After"), MARK)
-    headers |= {"x-ratelimit-reset": f"{MARK}-1", MARK: MARK}
-    status, body = 200, dict[str, Any]()
-    if count == 5:
-        status, body = 429, {"errors": [{MARK: MARK}]}
-    elif request.key == MADE_UP_KEY:
-        status, body = 401, {"errors": [{"detail": MARK, "status": MARK}]}
-    elif request.path == "/v1/auth/tokens/current":
-        body = {"data": {"attributes": {"roles": [MARK], "name": MARK}}}
-    elif request.path == "/v1/teams":
-        link = f"https://{MARK}.example/v1/teams?page=2"
-        body = {"data": [], "meta": {MARK: MARK, "total": MARK}, "links": {"next": link}}
-    elif request.path == "/v1/brands":
-        meta = {"page": NUMBER, "pageSize": NUMBER, "total": NUMBER}
-        body = {"data": [{"id": MARK}], "meta": meta, "links": {"next": f"?{MARK}={MARK}"}}
-    elif not request.path.removeprefix("/v1/").startswith((*LISTS, "metadata")):
-        status, headers = 301, {**headers, "Location": f"https://{MARK}.example"}
-        return Reply(status, f"<html>{MARK}", headers)
-    return Reply(status, body, headers) if body else None
-
-
-def test_the_report_holds_nothing_of_the_account(
-    new_sandbox: NewSandbox,
+@pytest.fixture
+def contract(
     tmp_path: Path,
+    new_sandbox: NewSandbox,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+) -> Contract:
+    """Run the contract in this process against a sandbox that was played with."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run_it(play: Play | None = None, timing: Timing = TIMING, **options: Any) -> Report:
+        sandbox = new_sandbox(**{**SIZES, **options})
+        config, path = tmp_path / "config.json", tmp_path / "report.md"
+        # What `play` returns may be a key.
+        played = play(sandbox) if play else None
+        key = played if isinstance(played, str) else sandbox.key
+        raw = {"org_name": "acme", "api_key": key, "rate_limit_share": 100}
+        config.write_text(json.dumps(raw))
+        monkeypatch.setenv("KUSTOMER_API_URL", sandbox.url)
+        code = run.main([f"--config={config}", f"--report={path}"], timing)
+        written = sorted(tmp_path.glob("report*.md"), key=lambda report: report.stat().st_mtime_ns)
+        text = written[-1].read_text("utf-8") if written else ""
+        return Report(code, capsys.readouterr().out, text, sandbox)
+
+    return run_it
+
+
+def test_the_sandbox_does_what_is_documented(contract: Contract) -> None:
+    report = contract()
+    assert {verdict for verdict, _ in report.rows.values()} == {SAME, GUESSED, ANSWERED, UNSEEN}
+    unseen = {title for title, (verdict, _) in report.rows.items() if verdict == UNSEEN}
+    assert unseen == {"Around 10,000 records", "Where sla is"}
+    assert len(report.rows) == len(CHECKS) == len({check.title for check in CHECKS})
+    requests = report.sandbox.requests
+    assert len(requests) <= asking.MOST_REQUESTS
+    assert {request.method for request in requests} == {"GET"}
+    assert {r.key for r in requests if r.path[:4] != "/v1/"} == {MADE_UP_KEY}
+    (agent,) = {request.headers["user-agent"] for request in requests}
+    assert f"User-Agent `{agent}`" in report.written
+    assert report.written.rindex(GUESSED) < report.written.index("<details>")
+    assert report.written.index("): same") > report.written.index("<details>")
+
+
+def test_at_80_columns_nothing_is_cut(contract: Contract) -> None:
+    report = contract()
+    assert max(map(len, report.shown.splitlines())) <= 80
+    shown = " ".join(report.shown.split())
+    for title, (verdict, seen) in report.rows.items():
+        if verdict != SAME:
+            assert title in shown
+            assert " ".join(seen.split()) in shown
+
+
+def test_every_check_has_the_number_of_a_quirk() -> None:
+    page = (PROJECT / "CONTRIBUTING.md").read_text("utf-8").partition("## The API's quirks\n")[2]
+    known = {int(line.partition(".")[0]) for line in page.splitlines() if line[:1].isdigit()}
+    assert {check.quirk for check in CHECKS} <= known
+
+
+LENGTHS: Mapping[str, Mapping[str, int]] = {
+    "cap": {"customers": 10_050},
+    "last_link": {"customers": 300, "tags": 100},
+    "largest_page": {"users": 200},
+}
+VALUES = [(name, value) for name, values in SWITCHES.items() for value in values[1:]]
+
+
+@pytest.mark.parametrize(("name", "value"), VALUES, ids=[f"{n}={spelled(v)}" for n, v in VALUES])
+def test_each_switch_of_a_sandbox_is_found_again_in_its_report(
+    contract: Contract, name: str, value: Any
 ) -> None:
-    sandbox = new_sandbox(**SIZES)
-    mark_everything(sandbox)
-    key = f"{MARK}-key-of-the-account-5f1e27"
-    sandbox.keys[key] = sandbox.keys[sandbox.key]
-    monkeypatch.setenv("KUSTOMER_API_URL", f"{sandbox.url}/")
-    monkeypatch.setenv("COLUMNS", "300")
-    report = tmp_path / "contract.md"
-    config = configured(tmp_path, key, org=f"{MARK}-organization")
-    assert main(["--config", str(config), "--report", str(report)], lambda _: None) == 0
-    shown = capsys.readouterr()
-    written = report.read_bytes().decode()
-    assert written.count("\n| ") == len(CHECKS) + 2
-    # Enough was seen that there was something to give away.
-    assert written.count("different |") + written.count("same |") > 25
-    for text in (written, shown.out.replace(str(report), ""), shown.err):
-        assert MARK not in text.lower()
-        assert str(NUMBER) not in text.replace(",", "")
-        assert sandbox.url.rpartition(":")[2] not in text
-        assert "127.0.0.1" not in text
+    def refuse(sandbox: Sandbox) -> None:
+        if name in {"reset", "retry_after", "rate_headers"}:
+            sandbox.before(lambda _: sandbox.refusal(0.1) if len(sandbox.requests) == 4 else None)
+
+    closed = ("brands",) if name == "missing_role" else ()
+    report = contract(refuse, **{**LENGTHS.get(name, {}), name: value, "closed": closed})
+    found = {key: v for key, v in report.switches.items() if key in SWITCHES}
+    if name == "cursors":
+        # A list of one page does not show that it is read by cursors.
+        value = tuple(n for n in value if n in {"customers", "conversations", "tags"})
+    assert found == {name: value}
+    assert report.switches["closed"] == [*closed]
 
 
-def test_custom_names_are_counted_by_their_suffix(new_sandbox: NewSandbox) -> None:
-    rows = rows_of(new_sandbox(**SIZES))
-    (row,) = (row for row in rows if row.check.title == "Custom attributes by suffix")
-    assert row.seen
-    assert row.seen.text == "At 1, Bool 2, Num 4, Str 4, Tree 2, Txt 1, without 1"
-
-
-RECORD = {"type": "tag", "id": "1", "attributes": {}, "relationships": {}, "links": {}}
-
-
-@pytest.mark.parametrize(
-    ("change", "title", "text"),
-    [
-        ({"attributes": {"name": ["a"]}}, "Types of values", "do not fit: tags.name"),
-        ({"attributes": {"createdAt": "2024-01-01"}}, "Times", "otherwise: tags.createdAt"),
-        ({"attributes": {"brandNew": 1}}, "Attributes without a column", "1 (tags)"),
-        (
-            {"relationships": {"org": {"links": {"self": "/v1/orgs/1"}}}},
-            "Relationships without an id",
-            "org",
-        ),
-        (
-            {"relationships": {"newKind": {"data": {"type": "a", "id": "1"}}}},
-            "Relationships and members without a column",
-            "other relationships: 1",
-        ),
-        ({"meta": {}}, "Relationships and members without a column", "other members: 1"),
-    ],
-    ids=["type", "time", "attribute", "link only", "relationship", "member"],
-)
-def test_a_record_that_is_not_as_documented_differs(
-    new_sandbox: NewSandbox, change: dict[str, Any], title: str, text: str
-) -> None:
-    sandbox = new_sandbox(customers=0, conversations=0, users=0, teams=0, brands=0, tags=1)
-    sandbox.lists["tags"] = [RECORD | change]
-    rows = rows_of(sandbox)
-    assert titles(rows, "different") == {title}
-    (row,) = (row for row in rows if row.check.title == title)
-    assert row.seen
-    assert text in row.seen.text
-
-
-def test_a_custom_value_of_another_type_than_its_suffix_differs(new_sandbox: NewSandbox) -> None:
-    sandbox = new_sandbox(**SIZES)
-    sandbox.lists["users"][3]["attributes"]["custom"] = {"seniorityNum": "many", "newStr": ["a"]}
-    rows = rows_of(sandbox)
-    assert titles(rows, "different") == {
-        "Custom attributes by suffix",
-        "Custom attributes with arrays",
+def test_a_report_can_be_replayed(contract: Contract) -> None:
+    switches = {
+        "past_end": "404",
+        "last_link": "missing",
+        "order": "newest_first",
+        "totals": "none",
+        "numbers_as_text": True,
+        "default_page": 100,
+        "links": "absolute",
+        "cursors": ("tags",),
+        "rate_headers": "success",
+        "error_form": "short",
+        "parameters": "honoured",
     }
+    report = contract(**switches, limit=500, closed=("brands",))
+    options = report.switches
+    assert {name: options[name] for name in switches} == switches
+    assert (options["limit"], options["closed"]) == (500, ["brands"])
+    del options["ready_file"], options["port"]
+    again = contract(**options)
+    assert again.switches == report.switches
+    assert [again.rows[title][0] for title in report.rows] == [v for v, _ in report.rows.values()]
+
+
+def answering(path: str, reply: Callable[[Sandbox, Request], Reply | None]) -> Play:
+    """Answer the requests for a path with what `reply` returns."""
+
+    def play(sandbox: Sandbox) -> None:
+        sandbox.before(lambda r: reply(sandbox, r) if r.path == f"/v1/{path}" else None)
+
+    return play
+
+
+def changed(path: str, change: Callable[[Any, Request], object]) -> Play:
+    """Change the documents of a path before they leave."""
+
+    def reply(sandbox: Sandbox, request: Request) -> Reply:
+        reply = sandbox.respond(request)
+        document = json.loads(reply.content)
+        if reply.status == 200:
+            change(document, request)
+        return replace(reply, body=document)
+
+    return answering(path, reply)
+
+
+def record(name: str, **changes: Any) -> Play:
+    """Change the members of a list's fourth record."""
+
+    def play(sandbox: Sandbox) -> None:
+        changed = sandbox.lists[name][3]
+        for member, value in changes.items():
+            changed[member] = {**changed[member], **value} if member in changed else value
+        sandbox.touch()
+
+    return play
+
+
+def past(reply: Any) -> Play:
+    return answering("tags", lambda _, r: Reply(200, reply) if r.page > 2 else None)
+
+
+def again(name: str, pages: int) -> Play:
+    def reply(sandbox: Sandbox, request: Request) -> Reply | None:
+        first = replace(request, params={**request.params, "page": "1"})
+        return sandbox.respond(first) if request.page > pages else None
+
+    return answering(name, reply)
+
+
+def refused(sandbox: Sandbox) -> Reply:
+    return sandbox.error(403, "forbidden", "")
+
+
+def equal_times(sandbox: Sandbox) -> None:
+    for record in sandbox.lists["users"]:
+        record["attributes"]["createdAt"] = "2024-01-01T00:00:00.000Z"
+    sandbox.touch()
+
+
+def between(change: Callable[[Sandbox], object]) -> Play:
+    def play(sandbox: Sandbox) -> None:
+        def hook(request: Request) -> None:
+            if request.path == "/v1/users" and len(sandbox.of("users")) == 2:
+                change(sandbox)
+                sandbox.touch()
+
+        sandbox.before(hook)
+
+    return play
+
+
+def echo(document: Any, request: Request) -> None:
+    document["meta"]["pageSize"] = int(request.params["pageSize"])
+
+
+def unlink(document: Any, _: Request) -> None:
+    document["links"]["next"] = None
+
+
+CAPPED = {"customers": 10_150}
+NESTED = "[" * 200_000 + "]" * 200_000
+HUGE = '{"meta": {"total": ' + "9" * 400 + '}, "data": [], "links": {"next": null}}'
+
+# What a server does, and what its report says of it.
+PLAYED: dict[str, tuple[dict[str, Any], Play | None, str, str, str]] = {
+    "no link on page 100": ({**CAPPED, "cap": "unlinked"}, None, "Around", OTHERWISE,
+        "no link, then more records"),
+    "an end at page 100": ({**CAPPED, "cap": "unlinked"}, None, "The link on", DIFFERENT,
+        "null, but pages follow page 100"),
+    "page 1 after 10,000": (CAPPED, again("customers", 100), "Around", OTHERWISE,
+        "a link, then no new record"),
+    "page 1 after the end": ({}, again("tags", 2), "The page after", OTHERWISE,
+        "200, the first page again"),
+    "pageSize is an echo": ({}, changed("tags", echo), "The largest", OTHERWISE,
+        "100, but meta.pageSize tells 1000"),
+    "a list fails": ({}, answering("teams", lambda *_: Reply(500)), "The list of teams",
+        DIFFERENT, "page 1: 500"),
+    "403 from page 2 on": ({}, answering("tags", lambda s, r: refused(s) if r.page > 1 else None),
+        "The list of tags", DIFFERENT, "page 2: 403"),
+    "no headers of the probe": ({}, answering(PROBE, lambda s, r: s.respond(r)), "Rate-limit",
+        OTHERWISE, "neither (key: 2 of them"),
+    "a total but no link": ({}, changed("customers", unlink), "The link on", DIFFERENT,
+        "null, but pages follow page 1"),
+    "no role": ({"closed": ("tags",)}, None, "The list of tags", UNSEEN,
+        "the key may not read it (403)"),
+    "no role, by role": ({"closed": ("tags",)}, None, "What a role", GUESSED,
+        "403 without its role (tags"),
+    "a role in vain": ({}, answering("tags", lambda s, _: refused(s)), "What a role", OTHERWISE,
+        "403 with its role (tags: org.permission.tag.read)"),
+    "only the probe refuses": ({}, answering(PROBE, lambda s, _: refused(s)),
+        "The account", DIFFERENT,
+        "403 (read as: "),
+    "null after the end": ({}, past({"data": None}), "The page after", OTHERWISE,
+        "data that is no list"),
+    "nothing after the end": ({}, past({"links": {}}), "The page after", OTHERWISE, "200, no data"),
+    "equal createdAt": ({}, equal_times, "The order", OTHERWISE, "by updatedAt, ascending (users"),
+    "few brands": ({}, None, "The order", GUESSED, "only 3 brands"),
+    "new in front": ({}, between(lambda s: s.insert("users", 2)), "The first page", SAME,
+        "new records in front (users"),
+    "one removed": ({}, between(lambda s: s.remove("users", 1, at=4)), "The first page", SAME,
+        "records removed in between (users"),
+    "another order": ({}, between(lambda s: s.lists["users"].reverse()),
+        "The first page", DIFFERENT,
+        "another order (users"),
+    "on two pages": ({}, lambda s: s.lists["tags"].__setitem__(101, s.lists["tags"][3]),
+        "The first page",
+        DIFFERENT, "records repeat on the next page (tags"),
+    "asterisks in a text": ({}, record("tags", attributes={"name": "***"}), "Masked", ANSWERED,
+        "none in 130 tags"),
+    "a masked phone": ({}, None, "Masked", ANSWERED, "phones 250"),
+    "400 digits": ({}, answering("brands", lambda *_: Reply(200, HUGE)), "The list of brands",
+        SAME, "200 (0 brands)"),
+    "200,000 deep": ({}, answering("brands", lambda *_: Reply(200, NESTED)), "The list of brands",
+        DIFFERENT, "page 1: 200 without JSON"),
+    "a cursor": ({"cursors": ("tags",)}, None, "The link to", DIFFERENT,
+        "relative path with page[after] (tags"),
+    "its end": ({"cursors": ("tags",)}, None, "The link on", SAME, "null ("),
+    "its end, far away": ({"cursors": ("conversations",), "conversations": 900}, None,
+        "The link on", SAME,
+        "its cursors lead no further than 800 conversations"),
+    "an end without total": ({"conversations": 1230}, None, "The page after", GUESSED,
+        "200, empty, no next link ("),
+    "a cursor of one's own": ({"parameters": "honoured"}, None, "Parameters", OTHERWISE,
+        "begins after the record (customers, page[after]"),
+    "a type": ({}, record("tags", attributes={"name": ["a"]}), "Types", DIFFERENT,
+        "name: array of string 1 (130 tags)"),
+    "a time": ({}, record("tags", attributes={"createdAt": "2024-01-01"}), "Types", DIFFERENT,
+        "createdAt: string of another form 1"),
+    "converted": ({}, None, "Types", SAME, "converted: externalId: integer 5"),
+    "an attribute": ({}, record("tags", attributes={"brandNew": 1}), "Attributes", OTHERWISE,
+        "brandNew 1 (130 tags)"),
+    "a relationship": ({}, record("tags", relationships={"newKind": {"data": None}}), "Attributes",
+        OTHERWISE, "newKind 1"),
+    "a member": ({}, record("tags", extra={}), "Attributes", OTHERWISE, "extra 1"),
+    "custom objects": ({}, None, "Attributes", GUESSED, "(custom objects) 25"),
+    "only a link": ({}, record("tags", relationships={"org": {"links": {"self": "/v1/orgs/1"}}}),
+        "Relationships", DIFFERENT, "org 1"),
+    "another link": ({}, record("tags", links={"self": "/tags/1"}), "Ids",
+        DIFFERENT, "24 hexadecimals, its type 1"),
+    "sla": ({}, record("conversations", attributes={"sla": {}}), "Where", ANSWERED,
+        "attributes 1"),
+    "never came": ({}, None, "How doc", ANSWERED, "never came: externalId (6 teams)"),
+    "a suffix": ({}, record("users", attributes={"custom": {"seniorityNum": "x"}}),
+        "Custom", DIFFERENT, "string 1 (Num:"),
+    "an array": ({}, record("users", attributes={"custom": {"shiftStr": ["x"]}}), "Metadata",
+        DIFFERENT, "1 without their arrays (users"),
+    "metadata": ({}, None, "Metadata", SAME, "displayName string 12, type string 10"),
+    "a 429": ({}, lambda s: s.before(lambda _: s.refusal(1.2) if len(s.requests) == 9 else None),
+        "x-rate", GUESSED, "epoch seconds (429: 1 of them)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("played", PLAYED)
+def test_the_report_says_what_the_server_did(contract: Contract, played: str) -> None:
+    options, play, title, verdict, text = PLAYED[played]
+    report = contract(play, **options)
+    assert report.row(title)[0] == verdict
+    assert text in report.row(title)[1]
+    assert FAILED not in {result for result, _ in report.rows.values()}
+    assert len(report.sandbox.requests) <= asking.MOST_REQUESTS
+    # What the server asks to wait is waited for with words.
+    assert ("asks to wait: 2 s" in report.shown) == (429 in report.sandbox.statuses)
+
+
+PAGE = Reply(503, "<html>Back soon", {"Content-Type": "text/html"})
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
+    ("reply", "words"),
     [
-        (lambda records: records.reverse(), "another order"),
-        (lambda records: records.pop(0), "other records"),
+        (PAGE, "web page"),
+        (replace(PAGE, status=200), "web page"),
+        (Reply(302, "", {"Location": "https://login.example"}), "redirects"),
+        (Reply(407), "proxy"),
+        (Reply(500), "status 500"),
+        (Reply(429, "", {"Retry-After": "3600"}), "rate limit"),
+        (Reply(429, "", {"Retry-After": "0"}), "rate limit"),
+        (Reply(reset=True), "connection"),
+        (Reply(hang=1.0), "did not answer in time"),
     ],
-    ids=["moved", "vanished"],
+    ids=["503", "200", "302", "407", "500", "429 long", "429 for ever", "reset", "silence"],
 )
-def test_a_page_that_changes_between_two_reads_differs(
-    new_sandbox: NewSandbox, change: Callable[[list[Any]], object], text: str
+@pytest.mark.parametrize("after", [0, 20])
+def test_an_outage_ends_in_a_sentence_and_leaves_the_last_report(
+    tmp_path: Path, contract: Contract, reply: Reply, words: str, after: int
 ) -> None:
-    sandbox = new_sandbox(**SIZES)
+    last = tmp_path / "report.md"
+    last.write_text("yesterday's")
 
-    @sandbox.before
-    def move(request: Request) -> None:
-        earlier = [r.query for r in sandbox.of("users")[:-1]]
-        if request.path == "/v1/users" and earlier.count(request.query) == 1:
-            change(sandbox.lists["users"])
-            sandbox.touch()
+    def break_down(sandbox: Sandbox) -> None:
+        sandbox.before(lambda _: reply if len(sandbox.requests) > after else None)
 
-    rows = rows_of(sandbox)
-    (row,) = (row for row in rows if row.check.title == "A page read twice")
-    assert row.seen
-    assert f"{text} (users)" in row.seen.text
-    assert row.result == "different"
+    report = contract(break_down, replace(TIMING, response=0.2, silence=0.2))
+    assert report.code == 1
+    assert words in " ".join(report.shown.split())
+    assert last.read_text() == "yesterday's"
+    assert len(report.sandbox.requests) <= after + 6
+    assert ("Unfinished" in report.written) == (after > 0)
 
 
-def test_records_that_repeat_on_the_next_page_differ(new_sandbox: NewSandbox) -> None:
-    sandbox = new_sandbox(**SIZES)
-    sandbox.lists["tags"][101] = sandbox.lists["tags"][3]
-    assert "Two neighbouring pages" in titles(rows_of(sandbox), "different")
+@pytest.mark.parametrize(
+    ("flaw", "cause"),
+    [
+        ("expired", "401 (read as: expired key)"),
+        ("other_region", "401 (read as: other region)"),
+        ("ip_restricted", "403 (read as: ip restricted)"),
+    ],
+)
+def test_a_key_that_opens_nothing_is_an_answer_all_the_same(
+    tmp_path: Path, contract: Contract, flaw: str, cause: str
+) -> None:
+    report = contract(lambda sandbox: sandbox.add_key(**{flaw: True}))
+    assert report.code == 1
+    assert [path.name for path in tmp_path.glob("*.md")] == ["report-unfinished.md"]
+    assert cause in report.row("The account")[1]
+    assert [verdict for verdict, _ in report.rows.values()].count(DIFFERENT) == 1
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "words"),
+    [("MOST_REQUESTS", 20, "the requests were used up"), ("LONGEST_RUN", 0.3, "the time was used")],
+)
+def test_what_was_not_asked_for_is_not_observable(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch, bound: str, value: float, words: str
+) -> None:
+    monkeypatch.setattr(asking, bound, value)
+    report = contract(latency=0.02)
+    assert report.code == 0
+    assert report.row("Metadata")[0] == UNSEEN
+    assert words in report.row("Metadata")[1]
+    assert DIFFERENT not in {verdict for verdict, _ in report.rows.values()}
+
+
+@pytest.mark.parametrize(("window", "told"), [("sliding", "slides"), ("fixed", "fixed")])
+def test_how_the_minute_is_counted_shows_when_it_has_almost_passed(
+    contract: Contract, window: str, told: str
+) -> None:
+    timing = replace(TIMING, window=8.0)
+    report = contract(timing=timing, window=window, window_seconds=8.0)
+    assert f"seen: {told}" in report.row("How the")[1]
+    assert "to see how the limit's minute is counted" in " ".join(report.shown.split())
+    assert report.switches["window"] == window
+
+
+def test_a_check_that_fails_says_so_and_the_others_stand(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> Any:
+        raise RecursionError
+
+    monkeypatch.setattr(run, "CHECKS", (*reversed(CHECKS), Check(7, "A broken check", {}, fail)))
+    report = contract()
+    assert report.row("A broken")[0] == FAILED
+    assert "RecursionError" in report.row("A broken")[1]
+    assert len(report.rows) == len(CHECKS) + 1
+    assert report.written.index("A broken check") < report.written.index(GUESSED)
 
 
 ODD: list[Any] = [
     None,
     [],
     7,
-    "text",
     {"data": None, "links": [], "meta": "x"},
     {"data": [None, 5, {"id": None}], "links": {"next": 5}, "meta": {"pageSize": {}}},
     {"data": [{"id": 1, "attributes": [], "relationships": 5}], "links": {"next": "http://[::1"}},
     {"data": {"attributes": {"properties": []}}, "errors": [None]},
-    {"errors": {"detail": []}},
 ]
 
 
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize("document", ODD, ids=map(json.dumps, ODD))
-def test_whatever_comes_every_check_ends(
-    new_sandbox: NewSandbox, document: Any, status: int
-) -> None:
-    sandbox = new_sandbox()
-    sandbox.before(lambda _: Reply(status, json.dumps(document)))
-    assert len(rows_of(sandbox)) == len(CHECKS)
-    assert len(sandbox.requests) <= MOST_REQUESTS
+def test_whatever_comes_every_check_ends(contract: Contract, document: Any, status: int) -> None:
+    report = contract(lambda s: s.before(lambda _: Reply(status, json.dumps(document))))
+    assert len(report.rows) == len(CHECKS)
+    assert FAILED not in {verdict for verdict, _ in report.rows.values()}
+    assert len(report.sandbox.requests) <= asking.MOST_REQUESTS
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [Reply(reset=True), Reply(500), Reply(200, "{", truncate_at=1)],
-    ids=["reset", "500", "cut off"],
-)
-def test_when_nothing_can_be_read_it_ends_in_a_sentence(
-    new_sandbox: NewSandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    reply: Reply,
+MARK, NUMBER = "zq", 8_191_817
+
+
+def marked(value: Any, *, is_own: bool = False) -> Any:
+    """Mark every value, and the names of members that are an organization's."""
+    if isinstance(value, dict):
+        names = {k: f"{MARK}-{k}" if is_own else k for k in value}
+        return {
+            names[k]: marked(v, is_own=is_own or k in {"custom", "meta"}) for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [marked(item, is_own=is_own) for item in value]
+    if isinstance(value, str):
+        return f"{MARK}-{value}"
+    return value if isinstance(value, bool) or value is None else NUMBER
+
+
+def mark_everything(sandbox: Sandbox) -> str:
+    """Return a key that is marked too."""
+    for name in LISTS:
+        for record in sandbox.lists[name]:
+            record["attributes"] = marked(record["attributes"]) | {
+                f"{MARK}Str": 1,
+                "custom": {f"{MARK}Str": MARK, f"{MARK}Own": 1},
+                f"{MARK}Own": 2,
+            }
+            record["relationships"] = {
+                **marked(record["relationships"]),
+                f"{MARK}-orders": {"links": {"self": f"/{MARK}"}, "meta": {}},
+                f"{MARK}orders": {"links": {"self": f"/v1/kobjects/{MARK}"}},
+            }
+            record["id"], record["type"] = f"{MARK}{record['id']}", MARK
+            record[f"{MARK}-Member"] = record["links"] = {"self": MARK}
+    for properties in sandbox.metadata.values():
+        properties |= {f"{MARK}Str": {"displayName": MARK, f"{MARK}-kind": MARK}}
+    sandbox.before(lambda request: marked_reply(request, len(sandbox.requests)))
+    key = f"{MARK}-key-of-the-account-5f1e27"
+    sandbox.keys[key] = sandbox.keys[sandbox.key]
+    return key
+
+
+def marked_reply(request: Request, count: int) -> Reply | None:
+    """Answer what is no list of records in the sandbox, every part of it marked."""
+    headers = dict.fromkeys(("x-ratelimit-limit", "x-ratelimit-remaining", "Retry-After"), MARK)
+    headers |= {"x-ratelimit-reset": f"{MARK}-1", MARK: MARK}
+    url = f"https://{MARK}.example/v1"
+    body: dict[str, Any] = {}
+    if count == 5 or request.key == MADE_UP_KEY:
+        body = {"errors": [{MARK: MARK, "detail": MARK, "status": MARK}]}
+        return Reply(429 if count == 5 else 401, body, headers)
+    if request.path == "/v1/auth/tokens/current":
+        body = {"data": {"attributes": {"roles": [MARK], "name": MARK}}}
+    elif request.path == "/v1/teams":
+        body = {"data": [], "meta": {MARK: MARK, "total": MARK}, "links": {"next": f"{url}/teams"}}
+    elif request.path == "/v1/brands":
+        meta = {"page": NUMBER, "pageSize": NUMBER, "total": NUMBER}
+        body = {"data": [{"id": MARK}], "meta": meta, "links": {"next": f"?{MARK}-1={MARK}"}}
+    elif not request.path.removeprefix("/v1/").startswith((*LISTS, "metadata")):
+        return Reply(301, f"<html>{MARK}", {**headers, "Location": url})
+    return Reply(200, body, headers) if body else None
+
+
+def test_the_report_holds_nothing_of_the_account(contract: Contract) -> None:
+    report = contract(mark_everything)
+    assert report.code == 0
+    assert len(report.rows) == len(CHECKS)
+    # Enough was seen that there was something to give away.
+    assert sum(verdict != UNSEEN for verdict, _ in report.rows.values()) > 25
+    for text in (report.written, report.shown):
+        assert MARK not in text.lower()
+        assert str(NUMBER) not in text.replace(",", "")
+        assert report.sandbox.url.rpartition(":")[2] not in text
+        assert "acme" not in text
+
+
+def process(folder: Path, sandbox: Sandbox) -> subprocess.Popen[str]:
+    config = folder / "config.json"
+    config.write_text(json.dumps({"org_name": "acme", "api_key": sandbox.key}))
+    command = [sys.executable, "-m", "tools.contract", f"--config={config}"]
+    return subprocess.Popen(
+        [*command, f"--report={folder / 'report.md'}"],
+        cwd=PROJECT,
+        env={**os.environ, "KUSTOMER_API_URL": sandbox.url, "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_an_interrupt_leaves_what_was_seen_and_no_traceback(
+    new_sandbox: NewSandbox, tmp_path: Path, count: int
 ) -> None:
-    sandbox = new_sandbox()
-    sandbox.before(lambda _: replace(reply))
-    monkeypatch.setenv("KUSTOMER_API_URL", sandbox.url)
-    config = configured(tmp_path, sandbox.key)
-    report = str(tmp_path / "contract.md")
-    assert main(["--config", str(config), "--report", report], lambda _: None) == 1
-    shown = capsys.readouterr().out
-    assert "The API does not answer" in shown or "No list could be read" in shown
-    assert len(sandbox.requests) <= MOST_REQUESTS
+    sandbox = new_sandbox(**SIZES)
+    (tmp_path / "report.md").write_text("yesterday's")
+    with process(tmp_path, sandbox) as running:
+
+        @sandbox.before
+        def interrupt(_: Request) -> None:
+            if len(sandbox.requests) == count:
+                running.send_signal(signal.SIGINT)
+
+        if not count:
+            # While it loads.
+            time.sleep(0.3)
+            running.send_signal(signal.SIGINT)
+        stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == (130 if count else -signal.SIGINT)
+    assert not stderr
+    assert ("Stopped." in stdout) == (count > 0)
+    assert (tmp_path / "report.md").read_text() == "yesterday's"
+    assert (tmp_path / "report-unfinished.md").exists() == (count > 1)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, 'it holds {"org_name": "acme", "api_key": "..."}'),
+        (None, "There is no "),
         ("{", "not JSON"),
-        ("[]", "not a JSON object"),
-        ('{"org_name": "acme", "api_key": ""}', "API key is empty"),
+        ('{"org_name": "acme", "api_key": ""}', "is empty"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_ends_it_in_a_sentence(
@@ -467,80 +601,17 @@ def test_a_configuration_that_cannot_be_used_ends_it_in_a_sentence(
     config = tmp_path / "config.json"
     if content is not None:
         config.write_text(content)
-    assert main(["--config", str(config)]) == 2
+    assert run.main([f"--config={config}"]) == 2
     assert words in " ".join(capsys.readouterr().out.split())
-
-
-class Clock:
-    """A clock that only `sleep` moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.mark.parametrize(
-    ("switches", "seconds"),
-    [({}, 9 * 60 / 500), ({"rate_headers": "never"}, 9 * 60 / 150)],
-    ids=["limit of 1000", "limit unknown"],
-)
-def test_requests_leave_evenly_within_the_share(
-    new_sandbox: NewSandbox, switches: dict[str, str], seconds: float
-) -> None:
-    sandbox, clock = new_sandbox(**switches), Clock()
-    api = Api(config_of(sandbox, share=50), sleep=clock.sleep, clock=clock)
-    for number in range(10):
-        api.get(f"tags?page={number + 1}")
-    # Before the first response the smallest plan's limit counts.
-    assert seconds - 0.001 <= clock.now <= seconds + 60 / 150
-    assert len(sandbox.requests) == 10
-
-
-@pytest.mark.parametrize("retry_after", ["none", "seconds"])
-def test_after_a_429_it_waits_as_long_as_it_is_told(
-    new_sandbox: NewSandbox, retry_after: str
-) -> None:
-    sandbox, clock = new_sandbox(retry_after=retry_after), Clock()
-    sandbox.before(lambda _: sandbox.refusal(20) if len(sandbox.requests) == 1 else None)
-    api = Api(config_of(sandbox), sleep=clock.sleep, clock=clock)
-    assert api.get("tags").status == 200
-    assert 18 <= clock.now <= 22
-    assert sandbox.statuses == [429, 200]
-
-
-def test_the_key_goes_to_its_own_organization_only(new_sandbox: NewSandbox) -> None:
-    sandbox, other = new_sandbox(**SIZES), new_sandbox()
-    elsewhere = {"Location": f"{other.url}/v1/tags"}
-    sandbox.before(lambda r: Reply(302, "", elsewhere) if r.path == "/v1/tags" else None)
-    rows_of(sandbox)
-    assert not other.requests
-    foreign = [r for r in sandbox.requests if not r.path.startswith("/v1/")]
-    assert foreign
-    assert {r.key for r in foreign} == {MADE_UP_KEY}
 
 
 @pytest.mark.parametrize(
     ("switch", "words"),
-    [
-        ("past_end=500", "past_end is one of empty, onward, 404, 400"),
-        ("pages=1", "no switch pages"),
-    ],
+    [("past_end=500", "past_end is one of empty"), ("pages=1", "no switch pages")],
 )
 def test_a_switch_that_does_not_exist_is_refused_with_those_that_do(
-    switch: str, words: str
+    capsys: pytest.CaptureFixture[str], switch: str, words: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sandbox", "--switch", switch],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert words in " ".join(done.stderr.split())
+    with pytest.raises(SystemExit):
+        parse_options(["--switch", switch])
+    assert words in " ".join(capsys.readouterr().err.split())

@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from sandbox.server import Sandbox
 from sandbox.switches import SWITCHES, Value, parse, spelled
 
 
-def main() -> int:
-    """Serve, say where, and stop on Ctrl-C or SIGTERM."""
+def parse_options(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the options of a `Sandbox`, and `ready_file`, from those of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description=__doc__,
@@ -26,6 +27,14 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds an answer")
     parser.add_argument("--limit", type=int, default=1000, help="requests a minute")
+    parser.add_argument("--window", choices=("sliding", "fixed"), default="sliding")
+    parser.add_argument(
+        "--closed",
+        choices=LISTS,
+        action="append",
+        default=[],
+        help="a list whose role the key lacks; repeatable",
+    )
     parser.add_argument(
         "--switch",
         type=_switch,
@@ -35,14 +44,19 @@ def main() -> int:
         help="behave in another way where the documentation is silent; repeatable",
     )
     parser.add_argument("--ready-file", type=Path, help="write address, key and counts here")
-    options = vars(parser.parse_args())
+    options = vars(parser.parse_args(arguments))
+    return dict(options.pop("switch")) | options
+
+
+def main() -> int:
+    """Serve, say where, and stop on Ctrl-C or SIGTERM."""
+    options = parse_options(sys.argv[1:])
     ready_file: Path | None = options.pop("ready_file")
-    switches: dict[str, Any] = dict(options.pop("switch"))
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        sandbox = Sandbox(**options, **switches)
+        sandbox = Sandbox(**options)
     except OSError as e:
         sys.stderr.write(f"Port {options['port']} cannot be used ({e.strerror}): name another.\n")
         return 1

@@ -14,6 +14,7 @@ CAP = 10_000
 
 _LARGEST_PAGE = 100
 _LARGER_PAGES = frozenset({"users", "teams"})
+_PARAMETERS = frozenset({"sort", "page[after]", "fromDate"})
 
 Link = str | dict[str, str]
 
@@ -49,7 +50,22 @@ class Pages:
         size = max(1, min(size, largest))
         if name in self._switches.cursors:
             return self._by_cursor(name, params.get("page[after]", f"{self._generation}.0"), size)
+        if self._switches.parameters != "ignored" and _PARAMETERS & params.keys():
+            return self._selected(name, params, size)
         return self._by_number(name, max(1, page), size)
+
+    def _selected(self, name: str, params: Mapping[str, str], size: int) -> Reply:
+        """Return the first page of a list that parameters order, or leave records out of."""
+        if self._switches.parameters == "refused":
+            return self._refused("Unknown parameter")
+        after, since = params.get("page[after]", ""), params.get("fromDate", "")
+        with self.lock:
+            resources = self._lists[name]
+            start = 1 + [r["id"] for r in resources].index(after) if after else 0
+            chosen = [r for r in resources[start:] if r["attributes"]["createdAt"] >= since]
+        if "sort" in params:
+            chosen.sort(key=lambda resource: str(resource["id"]), reverse=True)
+        return Reply(200, self._document({"pageSize": size}, chosen[:size], {"next": None}))
 
     def _refused(self, text: str, status: int = 400, code: str = "bad_request") -> Reply:
         return error(self._switches.error_form, status, code, text)
@@ -81,6 +97,8 @@ class Pages:
         goes_on = self._goes_on(page < pages, is_full=len(resources) == size)
         if page > max(1, pages):
             goes_on = self._switches.past_end == "onward"
+        if self._switches.cap == "unlinked" and page * size == CAP:
+            goes_on = False
         links = {
             "self": self._link(name, page, size),
             "first": self._link(name, 1, size),

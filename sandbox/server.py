@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -39,6 +40,7 @@ class Sandbox:
         window_seconds: float = WINDOW,
         others_per_minute: float = 0.0,
         port: int = 0,
+        closed: Sequence[str] = (),
         **switches: Any,
     ) -> None:
         self.switches = Switches(**switches)
@@ -57,7 +59,9 @@ class Sandbox:
                 resources.reverse()
         self.metadata = json.loads(json.dumps(METADATA))
         self.key = "sandbox-key-5f1e-not-a-secret-anywhere"
-        self.keys = {self.key: Key()}
+        # The key lacks the roles of `closed`, which are names of lists.
+        open_to_it = (roles[0] for name, roles in ROLES.items() if name not in closed)
+        self.keys = {self.key: Key(roles=tuple(open_to_it))}
         self.requests: list[Request] = []
         self.statuses: list[int] = []
         self.latency = latency

@@ -36,8 +36,11 @@ class Switches:
     meta: str = _one_of(("full", "missing"))
     # The lists that are read by cursors.
     cursors: tuple[str, ...] = _one_of(((), ("conversations",), LISTS))
-    # Lists end at 10,000 records: without a word, or with an error for the page beyond.
-    cap: str = _one_of(("none", "cut", "refused"))
+    # Lists end at 10,000 records: without a word, with an error for the page beyond, or by the link
+    # only, while the page beyond answers by its number.
+    cap: str = _one_of(("none", "cut", "refused", "unlinked"))
+    # `sort`, `page[after]` and `fromDate` of lists by number.
+    parameters: str = _one_of(("ignored", "honoured", "refused"))
     # The responses that carry `x-ratelimit-*`.
     rate_headers: str = _one_of(("always", "never", "success", "exceeded"))
     reset: str = _one_of(("seconds", "milliseconds", "iso", "none"))
@@ -53,13 +56,19 @@ class Switches:
 
     def __post_init__(self) -> None:
         for name, values in SWITCHES.items():
-            if getattr(self, name) not in values:
+            value = getattr(self, name)
+            if value not in values and not _are_lists(value):
                 raise ValueError(f"{name} is one of {', '.join(map(spelled, values))}")
 
 
 SWITCHES: Mapping[str, tuple[Value, ...]] = {
     switch.name: switch.metadata["values"] for switch in fields(Switches)
 }
+
+
+def _are_lists(value: Value) -> bool:
+    """Whether a value names lists, of which every combination is possible."""
+    return isinstance(value, tuple) and set(value) <= set(LISTS)
 
 
 def spelled(value: Value) -> str:
@@ -75,6 +84,9 @@ def parse(argument: str) -> tuple[str, Value]:
     if name not in SWITCHES:
         raise ValueError(f"there is no switch {name}: there are {', '.join(SWITCHES)}")
     values = {spelled(value): value for value in SWITCHES[name]}
+    lists = tuple(text.split("+"))
+    if isinstance(SWITCHES[name][0], tuple) and _are_lists(lists):
+        return name, lists
     if text not in values:
         raise ValueError(f"{name} is one of {', '.join(values)}")
     return name, values[text]

@@ -1,1 +1,1 @@
-"""The contract: what the connector takes for granted of the API, held to an account."""
+"""The contract: what the connector takes for granted of the API, compared with an account."""

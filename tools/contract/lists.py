@@ -1,179 +1,165 @@
-"""What the pages of the lists show: links, totals, sizes, order and ends."""
+"""What the pages of a list show; the titles of the checks say more."""
 
 import re
 from urllib.parse import parse_qsl
 
-from tools.contract.api import Api, number
-from tools.contract.pages import (
+from tools.contract.exchange import REFUSALS, Exchange, naming
+from tools.contract.observations import (
     CAP,
-    end_of,
-    first,
-    ids_of,
-    largest,
-    next_link,
-    next_query,
-    numbering,
-    page,
-    resources,
-    second,
+    SMALLEST_DEFAULT,
+    TOO_LARGE,
+    UNASKED,
+    ListSeen,
+    Observations,
 )
+from tools.contract.reading import Look, NotObservable, Reading, Readings, Seen
 
-# Above every documented page size.
-_TOO_LARGE = 1000
-
-# The page size of the lists that can be longer than the cap.
-_SIZE = 100
+# Fewer records are in some order by chance.
+_FEWEST = 10
 
 
-def link_form(api: Api, name: str) -> str | None:
-    """Say what a list's link to its next page looks like."""
-    link = next_link(first(api, name))
-    if link is None:
-        return None
-    forms = (
-        ["an object with href"]
-        if isinstance(first(api, name).member("links", "next"), dict)
-        else []
-    )
-    query = next_query(api, name, link)
-    if query is None:
-        forms.append("leads elsewhere")
-    elif re.match(r"[a-z]+:", link):
-        forms.append("absolute address")
-    else:
-        forms.append("relative path" if link.startswith("/") else "relative query")
-    if query is not None and "pageSize" not in dict(parse_qsl(query)):
-        forms.append("without pageSize")
-    return ", ".join(forms)
+def answers(name: str) -> Look:
+    """Read what one list answers; a refusal proves that it is there."""
+
+    def readings(seen: Observations) -> Readings:
+        each = seen.lists[name]
+        if each.first.unasked or each.first.status in REFUSALS:
+            return {"": NotObservable(*each.first.unread)}
+        pages = {"page 1": each.first, "page 2": each.second, "no pageSize": each.default}
+        odd = [f"{page}: {e.outcome}" for page, e in pages.items() if not (e.is_ok or e.unasked)]
+        return {"": Seen("; ".join(odd) or "200", each.sample)}
+
+    return readings
 
 
-def last_link(api: Api, name: str) -> str | None:
-    """Say how the last page says that it is the last."""
-    end = end_of(api, name)
-    if end is None:
-        return None
-    _, last = end
-    if next_link(last) is not None:
-        return "leads past the end"
-    links = last.member("links")
-    return "null" if isinstance(links, dict) and "next" in links else "missing"
+def link_form(seen: ListSeen) -> Reading:
+    link = seen.first.link
+    if link is None or seen.query is None:
+        return Seen("leads elsewhere", "1 link") if link else _short(seen, seen.largest)
+    is_address = re.match(r"[a-z]+:", link)
+    form = "absolute address" if is_address else "relative " + "path" * link.startswith("/")
+    in_object = ", in an object" * isinstance(seen.first.member("links", "next"), dict)
+    without = ", without pageSize" * ("pageSize" not in dict(parse_qsl(seen.query)))
+    return Seen(f"{form} with {naming(seen.query)}{in_object}{without}", "1 link")
 
 
-def past_end(api: Api, name: str) -> str | None:
-    """Say what comes for a page after the last one."""
-    end = end_of(api, name)
-    if end is None or numbering(api, name) == "by cursor":
-        return None
-    response = page(api, name, end[0] + 1)
-    if not response.is_ok:
-        return response.outcome
-    records = "with records" if resources(response) else "empty"
-    return f"200, {records}, {'with a' if next_link(response) else 'no'} next link"
+def last_link(seen: ListSeen) -> Reading:
+    pages = {1: seen.first, 2: seen.second, **dict(enumerate(seen.walked, 3))}
+    if not seen.is_by_cursor:
+        pages = {n: page for n, page in seen.numbered.items() if seen.has_new(n)}
+    ends = [n for n, page in pages.items() if page.is_ok and page.link is None]
+    number = min(ends, default=0)
+    if not ends or (number > 1 and not pages[number].records):
+        is_past = bool(ends) or (seen.last is not None and not seen.is_by_cursor)
+        return Seen("leads past the end", f"{len(pages)} pages") if is_past else _no_end(seen)
+    links, total = pages[number].member("links"), seen.first.number("total") or 0
+    form = "null" if isinstance(links, dict) and "next" in links else "missing"
+    left = total - (number - 1) * seen.size - len(pages[number].records)
+    follow = f", but pages follow page {number}" * (max(pages) > number or left > 0)
+    return Seen(form + follow, f"{len(pages)} pages")
 
 
-def reread(api: Api, name: str) -> str | None:
-    """Say whether a list's first page has the same records when it is read again."""
-    before, after = (ids_of(first(api, name, reading)) for reading in (1, 2))
-    if not before:
-        return None
+def past_end(seen: ListSeen) -> Reading:
+    if seen.is_by_cursor:
+        return NotObservable("its cursors name no page there", "a list by number")
+    if seen.last is None:
+        return _no_end(seen)
+    after = seen.numbered[seen.last + 1]
+    data = after.document.get("data", UNASKED) if isinstance(after.document, dict) else UNASKED
+    if not after.is_ok or not isinstance(data, list):
+        form = "no data" if data is UNASKED else "data that is no list"
+        return Seen(f"200, {form}" if after.is_ok else after.outcome, "1 page")
+    is_first = {*after.ids} <= {*seen.first.ids}
+    form = ("the first page" if is_first else "another page") + " again" if data else "empty"
+    return Seen(f"200, {form}, {'a' if after.link else 'no'} next link", "1 page")
+
+
+def around_cap(seen: ListSeen) -> Reading:
+    number = seen.at_cap
+    at_cap, beyond = (seen.numbered.get(n, UNASKED) for n in (number, number + 1))
+    is_long = number > 1 and seen.has_new(number)
+    if not is_long and (seen.first.number("total") or 0) <= CAP:
+        return _short(seen, CAP) if seen.has_ended else _no_end(seen)
+    if beyond.unasked:
+        return NotObservable(*beyond.unread)
+    after = "more records" if seen.has_new(number + 1) else "no new record"
+    link = ("a link" if at_cap.link else "no link") if is_long else "no record"
+    after = after if beyond.is_ok else beyond.outcome
+    return Seen(f"{link}, then {after}", f"pages {number} and {number + 1}")
+
+
+def reread(seen: ListSeen) -> Reading:
+    before, after, both = seen.first.ids, seen.again.ids, seen.again.ids + seen.second.ids
+    if not seen.again.is_ok:
+        return NotObservable(*seen.again.unread)
+    new = [i for i in after if i not in before]
+    is_front = new and after[: len(new)] == new
+    change = "new records in front" if is_front else "records removed in between"
+    if [i for i in after if i in before] != [i for i in before if i in after]:
+        change = "another order"
     if before == after:
-        return "the same records"
-    return "another order" if sorted(before) == sorted(after) else "other records"
+        repeat = ", but records repeat on the next page" * (len(both) > len({*both}))
+        change = f"the same{repeat}"
+    return Seen(change, f"{len(both)} records")
 
 
-def overlap(api: Api, name: str) -> str | None:
-    """Say whether a record is on two neighbouring pages, or twice on one."""
-    ids = ids_of(first(api, name)) + ids_of(second(api, name))
-    if not ids:
-        return None
-    return "each record once" if len(ids) == len({*ids}) else "records repeat"
+def meta(seen: ListSeen) -> Reading:
+    names = ("page", "pageSize", "total", "totalPages")
+    told = {n: v for n in names if (v := seen.first.member("meta", n)) is not None}
+    as_text = " as text" * any(isinstance(value, str) for value in told.values())
+    return Seen((", ".join(told) or "nothing") + as_text, "1 page")
 
 
-def has_total(api: Api, name: str) -> str | None:
-    """Say whether a list tells its length."""
-    response = first(api, name)
-    if not response.is_ok:
-        return None
-    return "total" if number(response.member("meta", "total")) is not None else "no total"
+def page_size(seen: ListSeen, came: Exchange, asked: int) -> Reading:
+    count, told = len(came.records), came.number("pageSize")
+    if came is UNASKED:
+        return _short(seen, SMALLEST_DEFAULT)
+    if not came.is_ok:
+        is_answer = came.status is not None
+        return Seen(came.outcome, "1 page") if is_answer else NotObservable(*came.unread)
+    known = max((n - 1) * seen.size + 1 for n in seen.numbered if seen.has_new(n))
+    longest = max(seen.first.number("total") or 0, known, seen.size)
+    is_full = came.link is not None or count < longest
+    if not is_full and count <= seen.largest:
+        return _short(seen, seen.largest)
+    says = f", but meta.pageSize tells {told}" if told in {asked, TOO_LARGE} - {count} else ""
+    return Seen(f"{count}" + " or more" * (not is_full) + says * is_full, f"{asked} asked for")
 
 
-def meta_members(api: Api, name: str) -> str | None:
-    """Say what a page that is asked for by number says of itself."""
-    response = first(api, name)
-    if not response.is_ok or numbering(api, name) == "by cursor":
-        return None
-    meta = response.member("meta")
-    if not isinstance(meta, dict):
-        return "no meta"
-    return " and ".join(key for key in ("page", "pageSize") if key in meta) or "neither"
+def order(seen: ListSeen) -> Reading:
+    attributes = [a for r in seen.first.records if isinstance(a := r.get("attributes"), dict)]
+    sample, ids = f"{seen.size} records", [{"id": i} for i in seen.first.ids]
+    for name, holders in (("createdAt", attributes), ("updatedAt", attributes), ("id", ids)):
+        texts = [text for holder in holders if isinstance(text := holder.get(name), str)]
+        if len({*texts}) >= _FEWEST and texts in (sorted(texts), sorted(texts, reverse=True)):
+            direction = "ascending" if texts[0] < texts[-1] else "descending"
+            return Seen(f"by {name}, {direction}", sample)
+    is_short = seen.size < _FEWEST
+    return _short(seen, _FEWEST) if is_short else Seen("by no time and no id", sample)
 
 
-def meta_numbers(api: Api, name: str) -> str | None:
-    """Say how numbers in `meta` are written."""
-    meta = first(api, name).member("meta")
-    keys = ("page", "pageSize", "total", "totalPages")
-    values = [meta[key] for key in keys if key in meta] if isinstance(meta, dict) else []
-    kinds = {"text" if isinstance(value, str) else "number" for value in values}
-    return " and ".join(sorted(kinds)) or None
+def parameters(seen: Observations) -> Readings:
+    readings: dict[str, Reading] = {}
+    for name, came in seen.parameters.items():
+        before, after = seen.lists[name.partition(",")[0]].first.ids, came.ids
+        change = "orders by id, descending" if after == sorted(after, reverse=True) else "others"
+        if after[:1] == before[1:2]:
+            change = "begins after the record"
+        elif after and after[0] in before:
+            change = "nothing" if after == before else "leaves out records in front"
+        told = Seen(change if came.is_ok else came.outcome, f"{len(after)} records")
+        readings[name] = NotObservable(*came.unread) if came.unasked else told
+    return readings or {"": NotObservable("no list has two records", "a longer list")}
 
 
-def largest_size(api: Api, name: str) -> str | None:
-    """Say how many records come where far too many are asked for."""
-    return _size(api, name, f"{name}?page=1&pageSize={_TOO_LARGE}")
+def _short(seen: ListSeen, records: int) -> NotObservable:
+    return NotObservable(f"only {seen.sample}", f"a list of more than {records:,}")
 
 
-def default_size(api: Api, name: str) -> str | None:
-    """Say how many records come where the request does not say."""
-    return _size(api, name, name)
-
-
-def order(api: Api, name: str) -> str | None:
-    """Say by which time the records are ordered, and in which direction."""
-    records = [r for r in resources(first(api, name)) if isinstance(r.get("attributes"), dict)]
-    for attribute, ascending, descending in (
-        ("createdAt", "oldest first", "newest first"),
-        ("updatedAt", "by updatedAt, oldest first", "by updatedAt, newest first"),
-    ):
-        times = [t for r in records if isinstance(t := r["attributes"].get(attribute), str)]
-        if len({*times}) < 2:
-            return None
-        if times == sorted(times):
-            return ascending
-        if times == sorted(times, reverse=True):
-            return descending
-    return "neither by createdAt nor by updatedAt"
-
-
-def beyond_cap(api: Api, name: str) -> str | None:
-    """Say what comes after 10,000 records of a list that may be longer."""
-    if (
-        largest(name) != _SIZE
-        or next_link(first(api, name)) is None
-        or numbering(api, name) == "by cursor"
-    ):
-        return None
-    total = number(first(api, name).member("meta", "total"))
-    if (total is not None and total <= CAP) or (total is None and end_of(api, name)):
-        return None
-    at_cap = page(api, name, CAP // _SIZE)
-    if not at_cap.is_ok or len(resources(at_cap)) < _SIZE:
-        return None
-    beyond = page(api, name, CAP // _SIZE + 1)
-    if not beyond.is_ok:
-        return beyond.outcome
-    return "more records" if resources(beyond) else "no record"
-
-
-def _size(api: Api, name: str, path: str) -> str | None:
-    """Say how many records a page holds at most, where the list is long enough to tell."""
-    if not first(api, name).is_ok:
-        return None
-    response = api.get(path)
-    if not response.is_ok:
-        return response.outcome
-    said = number(response.member("meta", "pageSize"))
-    count = len(resources(response))
-    if next_link(response) is None and (said is None or said < count):
-        return None
-    size = said if said is not None and said >= count else count
-    return str(size) if size <= _TOO_LARGE else "another size"
+def _no_end(seen: ListSeen) -> NotObservable:
+    """Say why the end of a list was not seen."""
+    odd = (e for e in seen.numbered.values() if not e.is_ok and e.status not in {400, 404})
+    if failed := next(odd, None):
+        return NotObservable(*failed.unread)
+    how = "its cursors lead no further than" if seen.is_by_cursor else "no end within"
+    return NotObservable(f"{how} {seen.sample}", "a shorter list")

@@ -1,196 +1,202 @@
-"""What the records of the first pages show, by the names of our own columns only."""
+"""What the records show: Kustomer's own names are told, an organization's are counted."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sandbox import LISTS
-from tools.contract import pages
-from tools.contract.api import Api
-from tools.contract.check import Seen, grouped
+from source_kustomer.conversion import conversion
+from tools.contract.exchange import REFUSALS, Record, object_in
+from tools.contract.observations import RESOURCES, ListSeen, Observations
+from tools.contract.reading import Look, NotObservable, Reading, Readings, Seen, by_list
 
 SCHEMAS = Path(__file__).parents[2] / "source_kustomer" / "schemas"
 
-# Their attributes are documented as an open set.
-_OPEN = frozenset({"customers", "conversations"})
+_SUFFIXES: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("Str", "Txt", "Url", "Id", "Tree", "At"), frozenset({"string"})),
+    "Num": frozenset({"number", "integer"}),
+    "Bool": frozenset({"boolean"}),
+}
 
 _MEMBERS = frozenset({"type", "id", "attributes", "relationships", "links"})
-_LINKS_ONLY = frozenset({"messages"})
+_COLUMNS_OF_RECORDS = _MEMBERS | {"additionalAttributes", "additionalMembers"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
+# How Kustomer names what is its own. It ends none of its names in these suffixes of custom ones.
+_OWN_NAME = re.compile(r"(?!.*(Str|Txt|Num|Bool|Tree)$)[a-z][A-Za-z]{1,40}", re.ASCII)
 
-def value_types(api: Api) -> Seen | None:
-    """Say which columns hold values of another type, and which cannot be converted."""
-    drift, unfit = dict[str, None](), dict[str, None]()
-    for name, attributes in _attributes(api):
-        for column, value in attributes.items():
-            schema = columns(name).get(column)
-            fit = _fit(value, _type(schema)) if schema else "fits"
-            if fit != "fits":
-                (drift if fit == "converts" else unfit)[f"{name}.{column}"] = None
-    if not any(_attributes(api)):
-        return None
-    texts = [f"converted: {', '.join(drift)}"] if drift else []
-    texts += [f"do not fit: {', '.join(unfit)}"] if unfit else []
-    return Seen("; ".join(texts) or "all fit", not unfit)
+# What people write may hold asterisks of their own.
+_FREE_TEXT = frozenset({"name", "displayName", "firstName", "lastName", "preview"})
+_MASK = re.compile(r"[\d+() .-]*[*•]{3,}[\d*•+() .-]*|[\w.]{0,3}[*•]{3,}@[\w*•.-]+", re.ASCII)
+
+_KINDS = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object"}
+
+# Names that a record has, with the value where it tells whose the name is.
+Named = Iterable[tuple[str, Any]]
 
 
-def time_format(api: Api) -> Seen | None:
-    """Say whether times are written as documented."""
-    others, seen = dict[str, None](), False
-    for name, attributes in _attributes(api):
-        for column, value in attributes.items():
-            if columns(name).get(column, {}).get("format") == "date-time" and value:
-                seen = True
-                if not (isinstance(value, str) and _TIME.fullmatch(value)):
-                    others[f"{name}.{column}"] = None
-    if not seen:
-        return None
-    return Seen(
-        f"otherwise: {', '.join(others)}" if others else "ISO 8601, UTC, milliseconds", not others
+def names(pick: Callable[[str, Record], Named], needed: str = "") -> Look:
+    """Read the names that `pick` finds in the records; none needs something."""
+
+    def reading(seen: ListSeen) -> Reading:
+        customs, told = {name for name, _ in _custom(seen)}, Counter[str]()
+        for name, value in (named for r in _records(seen) for named in pick(seen.name, r)):
+            # Classes of custom objects are an organization's: they have a count, or such a link.
+            is_class = isinstance(value, dict) and ("meta" in value or "kobj" in json.dumps(value))
+            is_own = _OWN_NAME.fullmatch(name) and name not in customs
+            told["(custom objects)" if is_class else name if is_own else "(another name)"] += 1
+        if needed and not told:
+            return NotObservable(f"none in {seen.sample}", needed)
+        return Seen(_listed(told) or "none", seen.sample)
+
+    return by_list(reading, needs_records=True)
+
+
+def identity(seen: ListSeen) -> Reading:
+    forms = Counter[str]()
+    for record in _records(seen):
+        identifier, link = record.get("id"), object_in(record, "links").get("self")
+        is_hex = isinstance(identifier, str) and re.fullmatch(r"[0-9a-f]{24}", identifier)
+        form = "24 hexadecimals" if is_hex else f"another {_kind(identifier)}"
+        form += ", its type" * (record.get("type") == seen.name.removesuffix("s"))
+        forms[form + ", its link" * (link == f"/v1/{seen.name}/{identifier}")] += 1
+    return Seen(_listed(forms) if len(forms) > 1 else "".join(forms), seen.sample)
+
+
+def value_types(seen: ListSeen) -> Reading:
+    """Read which columns' values do not fit; the sample names those that can be converted."""
+    odd: dict[bool, dict[str, Counter[str]]] = {True: {}, False: {}}
+    for attributes in _attributes(seen):
+        for name, schema in _columns(seen.name).items():
+            value = attributes.get(name)
+            if value is None or value == {}:
+                continue
+            fitting, kind = conversion(schema)(value), _kind(value)
+            if schema.get("format") == "date-time" and not _TIME.fullmatch(str(value)):
+                fitting, kind = None, f"{kind} of another form"
+            if value != fitting:
+                odd[fitting is None].setdefault(name, Counter())[kind] += 1
+    unfit, converted = (
+        "; ".join(f"{name}: {_listed(kinds)}" for name, kinds in odd[is_lost].items())
+        for is_lost in (True, False)
     )
+    return Seen(unfit or "all fit", seen.sample + f", converted: {converted}" * bool(converted))
 
 
-def sla(api: Api) -> Seen | None:
-    """Say where conversations have their `sla`."""
-    records = list(records_of(api, "conversations"))
-    seen = [
-        m[:-1]
-        for m in ("attributes", "relationships")
-        if any("sla" in object_in(r, m) for r in records)
-    ]
-    return Seen(" and ".join(seen), is_same=True) if seen else None
+def absent(seen: ListSeen) -> Reading:
+    forms, never = Counter[str](), set(_columns(seen.name))
+    for attributes in _attributes(seen):
+        never -= attributes.keys()
+        for name in _columns(seen.name):
+            value = attributes.get(name)
+            if value is None or value == {}:
+                is_there = "null" if name in attributes else "no key"
+                forms["{}" if value == {} else is_there] += 1
+    told = f"; never came: {', '.join(sorted(never)) or 'none'}"
+    return Seen((_listed(forms) or "none is") + told, seen.sample)
 
 
-def links_only(api: Api) -> Seen | None:
-    """Say which relationships name no record, only a link."""
-    known, others = dict[str, None](), set[str]()
-    for name in LISTS:
-        for record in records_of(api, name):
-            for relationship, value in object_in(record, "relationships").items():
-                if not isinstance(value, dict) or "data" in value or "meta" in value:
-                    continue
-                if relationship in _LINKS_ONLY or f"{relationship}Id" in columns(name):
-                    known[relationship] = None
-                else:
-                    others.add(relationship)
-    texts = [*known, *([f"{len(others)} without a column"] if others else [])]
-    return Seen(", ".join(texts), known.keys() <= _LINKS_ONLY and not others) if texts else None
+def masked(_: str, record: Record) -> Named:
+    for name, value in object_in(record, "attributes").items():
+        if name not in _FREE_TEXT and any(map(_MASK.fullmatch, _texts(value))):
+            yield name, None
 
 
-def deleted(api: Api) -> Seen | None:
-    """Say which lists hold deleted records."""
-    seen = {
-        name: "listed"
-        for name in ("tags", "teams")
-        if any(object_in(r, "attributes").get("deleted") is True for r in records_of(api, name))
+def without_place(name: str, record: Record) -> Named:
+    columns = _columns(name, of_attributes=False)
+    yield from ((member, None) for member in record if member not in _MEMBERS)
+    yield from ((a, None) for a in object_in(record, "attributes") if a not in _columns(name))
+    for relationship, value in object_in(record, "relationships").items():
+        if relationship != "messages" and f"{relationship}Id" not in columns:
+            yield relationship, value
+
+
+def links_only(_: str, record: Record) -> Named:
+    for name, value in object_in(record, "relationships").items():
+        if isinstance(value, dict) and not {"data", "meta"} & {*value} and name != "messages":
+            yield name, value
+
+
+def suffixes(seen: Observations) -> Readings:
+    odd, found = dict[str, Counter[str]](), dict[str, set[str]]()
+    for name, value in (named for each in RESOURCES for named in _custom(seen.lists[each])):
+        suffix = next((s for s in _SUFFIXES if name.endswith(s)), "without")
+        found.setdefault(suffix, set()).add(name)
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None and _kind(item) not in _SUFFIXES.get(suffix, {_kind(item)}):
+                odd.setdefault(suffix, Counter())[_kind(item)] += 1
+    if not found:
+        return {"": NotObservable("no custom attribute came", "an account with some")}
+    return {
+        suffix: Seen(_listed(odd.get(suffix, {})) or "its type", f"{len(known)} attributes")
+        for suffix, known in sorted(found.items())
     }
-    return Seen(grouped(seen), is_same=True) if seen else None
 
 
-def masked(api: Api) -> Seen | None:
-    """Say whether values come masked."""
-    is_masked = any("***" in json.dumps(attributes) for _, attributes in _attributes(api))
-    return Seen("masked values come", is_same=True) if is_masked else None
+def metadata(seen: Observations) -> Readings:
+    """Read whether metadata name each attribute, and tell which have arrays.
 
-
-def without_column(api: Api) -> Seen | None:
-    """Count attributes that no column has; two lists are an open set."""
-    others: dict[str, set[str]] = {}
-    for name, attributes in _attributes(api):
-        others.setdefault(name, set()).update(attributes.keys() - columns(name).keys())
-    if not others:
-        return None
-    counts = {name: f"{len(unknown)}" for name, unknown in others.items()}
-    return Seen(grouped(counts), all(not others[name] or name in _OPEN for name in others))
-
-
-def other_members(api: Api) -> Seen | None:
-    """Count relationships and members of records that are not documented."""
-    classes, relationships, members, seen = set[str](), set[str](), set[str](), False
-    for name in LISTS:
-        for record in records_of(api, name):
-            seen = True
-            members |= record.keys() - _MEMBERS
-            for relationship, value in object_in(record, "relationships").items():
-                if f"{relationship}Id" in columns(name) or relationship in _LINKS_ONLY:
-                    continue
-                is_class = isinstance(value, dict) and "meta" in value and "data" not in value
-                (classes if is_class else relationships).add(relationship)
-    if not seen:
-        return None
-    text = (
-        f"custom-object classes: {len(classes)}; other relationships: {len(relationships)}; "
-        f"other members: {len(members)}"
-    )
-    return Seen(text, not relationships and not members)
+    The sample has the members of the definitions, and the kinds of these.
+    """
+    readings = dict[str, Reading]()
+    for name, came in seen.metadata.items():
+        known = came.member("data", "attributes", "properties")
+        arrays = {n for n, value in _custom(seen.lists[name]) if isinstance(value, list)}
+        if came.unasked or came.status in REFUSALS:
+            readings[name] = NotObservable(*came.unread)
+        elif not came.is_ok or not isinstance(known, dict):
+            readings[name] = Seen("another form" if came.is_ok else came.outcome, "1 request")
+        else:
+            forms = Counter(
+                f"{member if _OWN_NAME.fullmatch(member) else '(another name)'} {_kind(value)}"
+                for attribute in known
+                for member, value in object_in(known, attribute).items()
+            )
+            flags = [map(object_in(known, n).get, ("multi", "array")) for n in arrays]
+            unknown = sum(True not in told for told in flags)
+            value = "properties by name" + f", {unknown} without their arrays" * bool(unknown)
+            sample = f"{len(known)} attributes, {len(arrays)} with arrays; {_listed(forms)}"
+            readings[name] = Seen(value, sample)
+    return readings
 
 
 @cache
-def columns(name: str) -> Mapping[str, Mapping[str, Any]]:
-    """Return a list's columns by name."""
-    properties: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())["properties"]
-    return properties
+def _columns(name: str, *, of_attributes: bool = True) -> Mapping[str, Mapping[str, Any]]:
+    """Return a list's columns, or those that attributes fill."""
+    columns: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())["properties"]
+    ids = {column for column in columns if column.endswith("Id")} - {"externalId"}
+    others = _COLUMNS_OF_RECORDS | ids if of_attributes else set()
+    return {column: schema for column, schema in columns.items() if column not in others}
 
 
-def records_of(api: Api, name: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of a list's first two pages."""
-    yield from pages.resources(pages.first(api, name))
-    yield from pages.resources(pages.second(api, name))
+def _records(seen: ListSeen) -> Iterable[Record]:
+    return {str(r.get("id")): r for page in seen.all for r in page.records}.values()
 
 
-def _attributes(api: Api) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name in LISTS:
-        for record in records_of(api, name):
-            yield name, object_in(record, "attributes")
+def _attributes(seen: ListSeen) -> Iterator[dict[str, Any]]:
+    return (object_in(record, "attributes") for record in _records(seen))
 
 
-def object_in(value: Mapping[str, Any], member: str) -> dict[str, Any]:
-    """Return a member that should be an object, an empty one where it is not."""
-    found = value.get(member)
-    return found if isinstance(found, dict) else {}
+def _custom(seen: ListSeen) -> Named:
+    return (named for a in _attributes(seen) for named in object_in(a, "custom").items())
 
 
-def _type(schema: Mapping[str, Any]) -> str:
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return str(next(kind for kind in kinds if kind != "null"))
+def _kind(value: object) -> str:
+    if isinstance(value, list):
+        return f"array of {' and '.join(sorted(set(map(_kind, value)))) or 'nothing'}"
+    return _KINDS.get(type(value), "null")
 
 
-def _fit(value: object, kind: str) -> str:
-    """Say whether a value is of a column's type, can be converted to it, or neither."""
-    if value is None or value == {} or is_a(kind, value):
-        return "fits"
-    is_scalar = isinstance(value, str | int | float)
-    if kind == "string":
-        return "converts" if is_scalar else "neither"
-    if kind in {"integer", "number"}:
-        return "converts" if isinstance(value, str) and _is_number(value) else "neither"
-    if kind == "boolean":
-        return "converts" if isinstance(value, str) and value in {"true", "false"} else "neither"
-    return "neither"
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
-def is_a(kind: str, value: object) -> bool:
-    """Whether a value is of this kind, or null."""
-    if value is None:
-        return True
-    if kind == "time":
-        return isinstance(value, str) and bool(re.match(r"\d{4}-\d\d-\d\d", value, re.ASCII))
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {
-        "string": isinstance(value, str),
-        "number": is_number,
-        "integer": is_number and float(value).is_integer()
-        if isinstance(value, int | float)
-        else False,
-        "boolean": isinstance(value, bool),
-        "object": isinstance(value, dict),
-        "array": isinstance(value, list),
-    }[kind]
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"-?\d+(\.\d+)?", text.strip(), re.ASCII) is not None
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

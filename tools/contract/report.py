@@ -1,80 +1,100 @@
-"""The report: a table for the terminal and one for an issue, without anything of the account."""
+"""The report: Markdown that a terminal shows as it is, without the account's data."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, metadata
 
-from rich.table import Table
+from tools.contract.observations import Observations
+from tools.contract.reading import ANSWERED, SAME, VERDICTS, Row
+from tools.contract.replay import command
 
-from tools.contract.check import Check, Seen
-
-WHERE_TO_SEND = (
-    'Send this report with the form "Contract report" among the project\'s issues. It holds no '
-    "record, no key and no name of your organization; read it before you send it."
-)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A check and what it saw; None where there was nothing to look at."""
-
-    check: Check
-    seen: Seen | None
-
-    @property
-    def result(self) -> str:
-        """The verdict in a word or two."""
-        if self.seen is None:
-            return "not observable"
-        return "same" if self.seen.is_same else "different"
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The row's cells."""
-        seen = self.seen.text if self.seen else ""
-        return str(self.check.quirk), self.check.title, self.check.documented, seen, self.result
-
-
-_HEADINGS = ("Quirk", "What", "Documented, (?) guessed", "Seen", "Result")
-_STYLES = {"same": "green", "different": "bold yellow", "not observable": "dim"}
+_DISTRIBUTION = "airbyte-source-kustomer"
 
 
 def summary(rows: Sequence[Row]) -> str:
     """Count the verdicts in a sentence."""
-    results = [row.result for row in rows]
+    counts = {v: sum(row.verdict == v for row in rows) for v in VERDICTS}
+    return f"{len(rows)} checks: " + ", ".join(f"{n} {v}" for v, n in counts.items() if n) + "."
+
+
+def differences(rows: Sequence[Row]) -> str:
+    """Return all that is not the same, with what asks for a change in front."""
+    shown = [row for row in rows if row.verdict != SAME]
+    shown.sort(key=lambda row: (VERDICTS.index(row.verdict), row.is_expected))
+    return "\n\n".join(map(_shown, shown))
+
+
+def markdown(rows: Sequence[Row], seen: Observations, unfinished: str = "") -> str:
+    """Return the whole report."""
+    (release, _), today = _distribution(), datetime.now(timezone.utc).date()
+    address = "Kustomer's own address" if seen.is_kustomer else "the address KUSTOMER_API_URL"
+    opened = [each.sample for each in seen.lists.values() if each.first.is_ok]
+    closed = [f"{n} ({e.first.outcome})" for n, e in seen.lists.items() if not e.first.is_ok]
+    others = f" Lists that did not: {', '.join(closed)}."
+    by = f"by version {release} (User-Agent `{_DISTRIBUTION}/{release}`)"
+    why = f" Unfinished: {unfinished}." * bool(unfinished)
+    paragraphs = [
+        "# What Kustomer's API does",
+        f"{len(seen.exchanges)} requests to {address} on {today}, {by}." + why,
+        f"Lists that opened: {', '.join(opened) or 'none'}." + others * bool(closed),
+        f"{summary(rows)} A guess is marked with (?).",
+        differences(rows),
+        "<details><summary>What is the same</summary>",
+        "\n\n".join(_shown(row) for row in rows if row.verdict == SAME),
+        "</details>",
+        "A sandbox that answers like this, as far as it has switches:",
+        f"```console\n{command(rows, seen)}\n```",
+        where_to_send(),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def where_to_send() -> str:
+    """Say where the report goes, and what is not in it."""
     return (
-        f"Of {len(rows)} checks, {results.count('different')} differ, "
-        f"{results.count('same')} are the same, {results.count('not observable')} had nothing to "
-        "look at."
+        'Send the report with the form "Contract report" among the project\'s issues'
+        f"{_distribution()[1]}. It holds no record, no key, no name of your organization and none "
+        "of its custom attributes: read it before you send it."
     )
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """Return the table for a terminal."""
-    shown = Table(*_HEADINGS)
-    for row in rows:
-        shown.add_row(*row.cells, style=_STYLES[row.result])
-    return shown
+def _shown(row: Row) -> str:
+    how = "as guessed" if row.is_expected else "otherwise than guessed"
+    is_guess = row.verdict == ANSWERED and row.check.expected
+    verdict = row.verdict + f", {how}" * bool(is_guess)
+    return "\n".join([f"**{row.check.title}** (quirk {row.check.quirk}): {verdict}", *_lines(row)])
 
 
-def markdown(rows: Sequence[Row], *, requests: int, is_kustomer: bool, is_complete: bool) -> str:
-    """Return the report as Markdown."""
-    address = "Kustomer's own address" if is_kustomer else "another address (KUSTOMER_API_URL)"
-    today, release = datetime.now(timezone.utc).date(), version("airbyte-source-kustomer")
-    lines = [
-        "# What Kustomer's API does",
-        "",
-        f"Seen at {address} with {requests} requests on {today} by version {release}.",
-        "",
-        *(() if is_complete else ("It was stopped before all checks were made.", "")),
-        summary(rows),
-        "",
-        f"| {' | '.join(_HEADINGS)} |",
-        f"| {' | '.join('---' for _ in _HEADINGS)} |",
-        *(f"| {' | '.join(row.cells)} |" for row in rows),
-        "",
-        WHERE_TO_SEND,
-        "",
-    ]
-    return "\n".join(lines)
+def _lines(row: Row) -> Iterator[str]:
+    """Yield what is expected, what was seen in which sample, and what would show the rest."""
+    if row.failure:
+        yield f"- the check failed ({row.failure}): please report this"
+    wanted = [(" or ".join(values), subject) for subject, values in row.check.expected.items()]
+    if row.seen and wanted:
+        guess = " (?)" * row.check.is_open
+        yield f"- expected: {'; '.join(_grouped(wanted)).replace(' (*)', '')}{guess}"
+    seen = [(reading.value, _named(name, reading.sample)) for name, reading in row.seen.items()]
+    yield from (f"- seen: {text}" for text in _grouped(seen))
+    unseen = [(f"needs {m.needed}", _named(name, m.reason)) for name, m in row.unseen.items()]
+    yield from (f"- not observable: {text}" for text in _grouped(unseen))
+
+
+def _grouped(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for text, subject in pairs:
+        groups.setdefault(text, []).append(subject)
+    return [f"{text} ({'; '.join(subjects)})" for text, subjects in groups.items()]
+
+
+def _named(subject: str, text: str) -> str:
+    return text if not subject or f" {subject}" in text else f"{subject}: {text}"
+
+
+def _distribution() -> tuple[str, str]:
+    """Return the version, and the project's address in parentheses where it is known."""
+    try:
+        known = metadata(_DISTRIBUTION)
+    except PackageNotFoundError:
+        return "unknown", ""
+    urls = known.get_all("Project-URL") or []
+    return known["Version"], next((f" ({url.rpartition(', ')[2]})" for url in urls), "")

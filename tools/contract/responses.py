@@ -1,189 +1,142 @@
-"""What single responses show: the key, errors, and the rate limit's headers."""
+"""What single responses show: the key, roles, errors, and the limit."""
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
-from sandbox import LISTS
-from tools.contract import pages
-from tools.contract.api import MADE_UP_KEY, Api, Response, number
-from tools.contract.check import Seen
+from sandbox import ROLES
+from tools.contract.asking import explain
+from tools.contract.exchange import REFUSALS, Exchange
+from tools.contract.observations import Observations
+from tools.contract.reading import Look, NotObservable, Reading, Readings, Seen
 
-PROBE = "auth/tokens/current"
-UNKNOWN_PATH = "no-such-list-27d1c2"
-RESOURCES = ("customer", "conversation", "user")
+_RESET, _REMAINING, _LIMIT = (f"x-ratelimit-{name}" for name in ("reset", "remaining", "limit"))
 
-_PLANS = frozenset({300, 500, 1000, 2000})
-_REFUSED = frozenset({401, 403})
+_RESETS = {
+    r"\d{1,6}": "seconds to wait",
+    r"\d{10}": "epoch seconds",
+    r"\d{13}": "epoch milliseconds",
+    r"\d{4}-\d\d-\d\dT\S+": "an ISO date",
+}
 
-
-def own_address(api: Api) -> str | None:
-    """Say whether the organization's address answers, where it is Kustomer's."""
-    if not api.is_kustomer:
-        return None
-    return "answers" if api.get(PROBE).status is not None else api.get(PROBE).outcome
-
-
-def probe(api: Api) -> str:
-    """Say what the probe answers the key."""
-    response = api.get(PROBE)
-    if not response.is_ok:
-        return response.outcome
-    roles = response.member("data", "attributes", "roles")
-    return f"200, {'with' if isinstance(roles, list) else 'without'} the key's roles"
+# The members of errors that are documented; whatever else there is may be a value.
+_ERROR_MEMBERS = ("code", "title", "message", "detail", "status", "source", "meta", "id", "links")
 
 
-def wrong_key(api: Api) -> str:
-    """Say what a key that nobody has is answered."""
-    return _wrong_key(api).outcome
+def answered(pick: Callable[[Observations], Exchange], *, needs_key: bool = False) -> Look:
+    """Read a status; an error's sample is what the connector takes it for."""
+
+    def readings(seen: Observations) -> Readings:
+        came = pick(seen)
+        sample = "1 request" if came.is_ok else f"read as: {explain(came, seen.config)[0]}"
+        is_unread = came.unasked or (needs_key and came.status in REFUSALS)
+        return {"": NotObservable(*came.unread) if is_unread else Seen(came.outcome, sample)}
+
+    return readings
 
 
-def missing_role(api: Api) -> str | None:
-    """Say what a key without the role is answered, where it works for something else."""
-    paths = [*(f"{name}?page=1&pageSize={pages.largest(name)}" for name in LISTS), *_metadata()]
-    responses = [api.get(path) for path in paths]
-    if not any(response.is_ok for response in (api.get(PROBE), *responses)):
-        return None
-    statuses = {response.status for response in responses}
-    return " and ".join(str(s) for s in sorted(_REFUSED) if s in statuses) or None
+def probe_roles(seen: Observations) -> Readings:
+    known = Seen("no roles" if _roles(seen) is None else "roles", "1 request")
+    return {"": known if seen.key.is_ok else NotObservable(*seen.key.unread)}
 
 
-def unknown_path(api: Api) -> str:
-    """Say what comes for a path that does not exist."""
-    return api.get(UNKNOWN_PATH).outcome
+def roles(seen: Observations) -> Readings:
+    held = _roles(seen)
+    asked = {name: (each.first, ROLES[name]) for name, each in seen.lists.items()}
+    for name, came in seen.metadata.items():
+        asked[f"metadata of {name}"] = (came, ROLES["metadata"])
+    if not any(came.is_ok for came, _ in (*asked.values(), (seen.key, ()))):
+        return {"": NotObservable("the key opens nothing", "a key that works")}
+    refused = NotObservable("the key may read all", "a key that lacks a role")
+    readings: dict[str, Reading] = {"refused": refused}
+    if any(came.status in REFUSALS for came, _ in asked.values()):
+        readings = {}
+    for name, (came, known) in asked.items():
+        own = ", ".join(role for role in known if role in (held or []))
+        what = "" if held is None else " with its role" if own else " without its role"
+        value = f"{'opened' if came.is_ok else came.outcome}{what}"
+        is_told = came.is_ok or came.status in REFUSALS
+        sample = own or "1 request"
+        readings[name] = Seen(value, sample) if is_told else NotObservable(*came.unread)
+    return readings
 
 
-def unknown_organization(api: Api) -> str:
-    """Say what comes for an organization that does not exist."""
-    return api.get_elsewhere("customers").outcome
-
-
-def tags(api: Api) -> str:
-    """Say whether the list that is not documented is there."""
-    return pages.first(api, "tags").outcome
-
-
-def metadata(api: Api) -> str | None:
-    """Say what the metadata of custom attributes look like, where the key may read them."""
-    responses = [r for path in _metadata() if (r := api.get(path)).status not in _REFUSED]
-    seen = dict.fromkeys(
-        r.outcome if not r.is_ok else "properties by name" if _properties(r) else "another form"
-        for r in responses
-    )
-    return " and ".join(seen) or None
-
-
-def flagged(api: Api, resource: str) -> dict[str, bool] | None:
-    """Return of each custom attribute whether it has many values, None without metadata."""
-    response = api.get(f"metadata/{resource}")
-    if not response.is_ok or not _properties(response):
-        return None
-    properties = response.member("data", "attributes", "properties")
-    return {
-        name: isinstance(d, dict) and True in (d.get("multi"), d.get("array"))
-        for name, d in properties.items()
-    }
-
-
-def limit(api: Api) -> str | None:
-    """Say whether the limit is one of the plans', without naming it."""
-    limits = {number(r.headers.get("x-ratelimit-limit")) for r in api.successes} - {None}
-    return ("a plan's" if limits <= _PLANS else "another") if limits else None
-
-
-def remaining(api: Api) -> str | None:
-    """Say whether what remains of the limit falls as requests are sent."""
-    said = [number(r.headers.get("x-ratelimit-remaining")) for r in api.successes]
-    steps = [after < before for before, after in pairwise(n for n in said if n is not None)]
-    if not steps:
-        return None
+def limit(seen: Observations) -> Readings:
+    told = Counter(n for e in seen.exchanges if (n := e.header(_LIMIT)) is not None)
+    steps = [after - before for before, after in pairwise(_remaining(seen))]
+    if not told or not steps:
+        return {"": NotObservable("no two responses tell it", "headers of the rate limit")}
     # It rises where others' requests leave the window.
-    return "falls with the requests" if sum(steps) * 2 > len(steps) else "does not fall"
+    falls = "" if sum(step < 0 for step in steps) * 2 > len(steps) else ", remaining does not fall"
+    sample = f"{told.total()} of {len(seen.exchanges)} responses"
+    return {"": Seen(", ".join(map(str, sorted(told))) + falls, sample)}
 
 
-def headers_of_success(api: Api) -> str | None:
-    """Say which of the limit's headers a success carries."""
-    return _headers(api.successes[0]) if api.successes else None
+def minute(seen: Observations) -> Readings:
+    left, most = seen.later.header(_REMAINING), seen.later.header(_LIMIT)
+    if left is None or most is None:
+        needed = "a whole run, and headers of the rate limit"
+        return {"": NotObservable("no response tells it almost a minute later", needed)}
+    began = seen.later.sent_at - seen.window
+    own, counted = sum(e.is_ok and e.sent_at > began for e in seen.exchanges), most - left
+    rise = max(after - before for before, after in pairwise(_remaining(seen)))
+    resets = {e.headers[_RESET] for e in seen.exchanges if _RESET in e.headers}
+    sample = f"{own} requests, {counted} counted, {len(resets)} values of the reset"
+    if counted >= own and rise > own / 4:
+        return {"": NotObservable(f"others' requests came and went ({sample})", "a quiet moment")}
+    return {"": Seen("fixed" if counted < own else "slides", sample)}
 
 
-def headers_of_errors(api: Api) -> str | None:
-    """Say which of the limit's headers errors carry."""
-    errors = [r for r in (_wrong_key(api), api.get(UNKNOWN_PATH)) if r.status is not None]
-    return "; ".join(dict.fromkeys(map(_headers, errors))) or None
+def headers(came: Exchange) -> str:
+    told = [n.removeprefix("x-ratelimit-") for n in (_LIMIT, _REMAINING) if n in came.headers]
+    after = came.headers.get("retry-after")
+    waits = f", Retry-After {'in seconds' if str(after).isdigit() else 'a date'}"
+    return " and ".join(told or ["neither"]) + waits * (after is not None)
 
 
-def reset_of_success(api: Api) -> str | None:
-    """Say whether successes tell when the limit is free again."""
-    return _reset(api.successes[0]) if api.successes else None
+def reset(came: Exchange) -> str:
+    value = came.headers.get(_RESET)
+    forms = (f for pattern, f in _RESETS.items() if re.fullmatch(pattern, value or "", re.ASCII))
+    return "none" if value is None else next(forms, "another form")
 
 
-def refusal(api: Api) -> str | None:
-    """Say what a 429 tells, where one came."""
-    if not api.refusals:
-        return None
-    headers = api.refusals[0].headers
-    after = headers.get("retry-after")
-    said = "no" if after is None else "seconds in" if after.isdigit() else "a date in"
-    return f"reset: {_reset(api.refusals[0])}; {said} Retry-After"
-
-
-def error_bodies(api: Api) -> Seen | None:
-    """Say which form the bodies of errors have: both documented ones will do."""
-    errors = {"wrong key": _wrong_key(api), "unknown path": api.get(UNKNOWN_PATH)}
-    forms = {name: _error_form(r) for name, r in errors.items() if r.status is not None}
-    if not forms:
-        return None
-    texts = {text for text, _ in forms.values()}
-    named = "; ".join(f"{name}: {text}" for name, (text, _) in forms.items())
-    return Seen(
-        texts.pop() if len(texts) == 1 else named, all(known for _, known in forms.values())
-    )
-
-
-def _wrong_key(api: Api) -> Response:
-    return api.get(PROBE, key=MADE_UP_KEY)
-
-
-def _metadata() -> list[str]:
-    return [f"metadata/{resource}" for resource in RESOURCES]
-
-
-def _properties(response: Response) -> bool:
-    return isinstance(response.member("data", "attributes", "properties"), dict)
-
-
-def _headers(response: Response) -> str:
-    seen = [
-        name.removeprefix("x-ratelimit-")
-        for name in ("x-ratelimit-limit", "x-ratelimit-remaining")
-        if name in response.headers
-    ]
-    return " and ".join(seen) or "neither"
-
-
-def _reset(response: Response) -> str:
-    value = response.headers.get("x-ratelimit-reset")
-    if value is None:
-        return "absent"
-    for pattern, form in (
-        (r"\d{1,6}", "seconds to wait"),
-        (r"\d{10}", "epoch seconds"),
-        (r"\d{13}", "epoch milliseconds"),
-        (r"\d{4}-\d\d-\d\dT\S+", "an ISO date"),
-    ):
-        if re.fullmatch(pattern, value, re.ASCII):
-            return form
-    return "another form"
-
-
-def _error_form(response: Response) -> tuple[str, bool]:
-    """Return an error body's form, and whether it is documented."""
-    if not response.is_json:
-        return "HTML" if response.is_html else "no JSON", False
-    errors = response.member("errors")
+def body(came: Exchange) -> str:
+    errors = came.member("errors")
     error = errors[0] if isinstance(errors, list) and errors else None
-    if not isinstance(error, dict) or not {"message", "detail", "title"} & error.keys():
-        return "JSON of another form", False
-    words = next(name for name in ("detail", "message", "title") if name in error)
-    status = error.get("status")
-    kind = "text" if isinstance(status, str) else "number"
-    return (f"{words}, status as a {kind}" if status is not None else words), True
+    if not isinstance(error, dict):
+        text = came.content.lstrip()
+        form = "HTML" if text[:1] == b"<" else "text" if text else "empty"
+        return "JSON without errors" if came.is_json else form
+    as_text = " as text" * isinstance(error.get("status"), str)
+    told = [n + as_text * (n == "status") for n in _ERROR_MEMBERS if n in error]
+    return ", ".join([*told, *["another"] * (len(error) - len(told))]) or "no member"
+
+
+def by_kind(form: Callable[[Exchange], str], *, of_errors: bool = False) -> Look:
+    """Read successes by what was asked for, and errors by their status."""
+
+    def readings(seen: Observations) -> Readings:
+        kinds: dict[str, list[str]] = {}
+        for came in seen.exchanges:
+            kind = came.kind if came.is_ok else str(came.status)
+            if came.status is not None and not (of_errors and came.is_ok):
+                kinds.setdefault(kind, []).append(form(came))
+        needed = NotObservable("the limit was not exceeded", "a run while it is, by others")
+        return {"429": needed} | {
+            kind: Seen(" or ".join(dict.fromkeys(forms)), f"{len(forms)} of them")
+            for kind, forms in kinds.items()
+        }
+
+    return readings
+
+
+def _roles(seen: Observations) -> list[str] | None:
+    told = seen.key.member("data", "attributes", "roles")
+    return [r for r in told if isinstance(r, str)] if isinstance(told, list) else None
+
+
+def _remaining(seen: Observations) -> list[int]:
+    """Return what successes tell; a made-up organization has a limit of its own."""
+    told = (e.header(_REMAINING) for e in seen.exchanges if e.is_ok)
+    return [n for n in told if n is not None]
