@@ -159,6 +159,7 @@ class Driver:
         self._latency = latency
         self._look = look
         self._fetched: dict[str, dict[str, Any] | RefusedError] = {}
+        self.state: State = {}
 
     def read(self, state: State | None = None, *, pages: float = float("inf")) -> Reading:
         """Read from a state, or the start, so many pages or to the end; raises `ReadError`."""
@@ -174,7 +175,8 @@ class Driver:
             else:
                 reading.ids += [resource["id"] for resource in resources]
                 reading.came.append(len(reading.ids))
-                reading.states.append(reader.position.state)
+                self.state = reader.position.state
+                reading.states.append(self.state)
                 self._plan(reader)
             reading.warnings += [name for name, _ in reader.warnings]
             reader.warnings.clear()
