@@ -379,9 +379,7 @@ def test_a_page_that_times_out_is_read_in_tenths_and_the_others_are_full(
 
 
 @quickly
-@given(
-    seed=seeds, length=st.integers(0, 150), total=totals, often=st.sampled_from([0.0, 0.2])
-)
+@given(seed=seeds, length=st.integers(0, 150), total=totals, often=st.sampled_from([0.0, 0.2]))
 def test_each_state_gives_the_rest(seed: int, length: int, total: Total, often: float) -> None:
     tells = total in {true_total, as_text}
     served = MovingList(old(length), total=total, move=removals(Random(seed), often * tells, 2))

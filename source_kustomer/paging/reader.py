@@ -174,10 +174,12 @@ class Reader:
         A few less than asked for are records that the key may not see, not another page size.
         """
         at, shown = self.position, len(page.ids)
-        is_first = at.records == 0 and asked.page == 1 and self._unit(asked) == at.size
-        is_other = shown > at.size or 0 < 2 * shown <= at.size
-        if is_first and page.next and is_other:
-            self.position = replace(at, size=shown)
+        size = asked.size or at.size
+        is_first = at.records == 0 and asked.page == 1 and size >= at.size
+        if 0 < 2 * shown <= size:
+            size = shown
+        if is_first and page.next and size != at.size:
+            self.position = replace(at, size=size)
             raise Fault("unconfirmed")
 
     def _in_order(self, page: Page, asked: PageNumber) -> Page:
