@@ -52,8 +52,8 @@ class MovingList:
     """A list that is paged by numbers or cursors, and that moves before each request.
 
     `past_end` is the status of a page after the last, `total` what is told of a page of a list that
-    has so many records. No page has more than `clamp`. Damage is done to the response of that request, and to all later ones too
-    where `is_damaged_for_ever`. A page of more than `largest` records that has the record `heavy`
+    has so many records. No page has more than `clamp`. Damage is done to the response of that
+    request, and to all later ones too where `is_damaged_for_ever`. A page of more than `largest` records that has the record `heavy`
     times out. A server that is behind does not know the `behind` newest records.
     """
 
