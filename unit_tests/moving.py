@@ -52,13 +52,14 @@ class MovingList:
     """A list that is paged by numbers or cursors, and that moves before each request.
 
     `past_end` is the status of a page after the last, `total` what is told of a page of a list that
-    has so many records. Damage is done to the response of that request, and to all later ones too
-    where `is_damaged_for_ever`. A page of more than `largest` records that has the record `heavy`
+    has so many records. No page has more than `clamp`. Damage is done to the response of that
+    request, and to all later ones too where `is_damaged_for_ever`. A page of more than `largest` records that has the record `heavy`
     times out. A server that is behind does not know the `behind` newest records.
     """
 
     ids: list[str]
     size: int = 10
+    clamp: int = 500
     is_newest_first: bool = False
     has_cursors: bool = False
     past_end: int = 200
@@ -96,7 +97,7 @@ class MovingList:
         assert len(self.requests) <= self.most_requests
         self.move(self)
         asked, ids = dict(parse_qsl(query)), self._seen(is_behind=self.is_behind(self))
-        size = int(asked.get("pageSize", self.size))
+        size = min(int(asked.get("pageSize", self.size)), self.clamp)
         page = int(asked.get("page", 1))
         start = (page - 1) * size
         if "cursor" in asked:
@@ -159,6 +160,7 @@ class Driver:
         self._latency = latency
         self._look = look
         self._fetched: dict[str, dict[str, Any] | RefusedError] = {}
+        self.state: State = {}
 
     def read(self, state: State | None = None, *, pages: float = float("inf")) -> Reading:
         """Read from a state, or the start, so many pages or to the end; raises `ReadError`."""
@@ -174,7 +176,8 @@ class Driver:
             else:
                 reading.ids += [resource["id"] for resource in resources]
                 reading.came.append(len(reading.ids))
-                reading.states.append(reader.position.state)
+                self.state = reader.position.state
+                reading.states.append(self.state)
                 self._plan(reader)
             reading.warnings += [name for name, _ in reader.warnings]
             reader.warnings.clear()

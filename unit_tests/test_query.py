@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from source_kustomer.errors import Fault
-from source_kustomer.paging.query import PageNumber, is_usable, next_query, page_query
+from source_kustomer.paging.query import PageNumber, is_usable, next_query
 
 URL = "https://acme.api.kustomerapp.com/v1/customers"
 HOST = "//acme.api.kustomerapp.com"
@@ -85,17 +85,10 @@ def test_whatever_a_link_says_its_query_fits_into_a_request_line(link: str) -> N
         assert query is None or is_usable(query)
 
 
-def test_a_query_may_be_short() -> None:
-    assert is_usable("a")
-
-
 @pytest.mark.parametrize("query", ["", "a b\n", "a#b", "x" * 8193])
 def test_what_does_not_fit_into_a_request_line_is_not_usable(query: str) -> None:
     assert not is_usable(query)
-
-
-def test_a_page_query_names_the_page_and_its_size() -> None:
-    assert page_query(3, 500) == "page=3&pageSize=500"
+    assert is_usable("a")
 
 
 def test_a_page_number_keeps_what_else_a_query_asks_for() -> None:

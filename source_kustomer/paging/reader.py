@@ -9,6 +9,7 @@
 Reading a page again is harmless, because known records are dropped.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -64,7 +65,7 @@ class Reader:
         self.pages = 0
         self._is_resumed = self._is_sparse = False
         self._last_page: int | None = None
-        self._surprises = set[str]()
+        self._surprises = dict[str, int]()
         self._refused = ""
         self._furthest = self._stalled = 0
         self._told_at = 0.0
@@ -101,26 +102,32 @@ class Reader:
         `now` is in seconds of a monotonic clock. Raises `Fault`, and then stays where it was.
         """
         asked, at = PageNumber.parse(self.query), self.position
-        page = Page.parse(document, self._list_url, at.size)
+        page = Page.parse(document, self._list_url, (asked and asked.size) or at.size)
         if asked:
-            self.position = at = replace(at, size=self._size(page, asked))
             page = self._in_order(page, asked)
+            self._measure(page, asked)
         elif page.next == self.query or hash(page.next) in self._cursors:
             raise Fault("wrong_page", detail="a page links to one that was read before")
-        fall = self._fall(page, now)
+        fall = self._fall(page, asked, now)
         is_reread = asked is not None and (asked.page - 1) * self._unit(asked) < self._furthest
         surprise = self._surprise_of(page, asked, fall, is_reread=is_reread)
-        if surprise and surprise[0] not in self._surprises:
-            # Of two servers that take turns, one may be behind: a fall is told twice in a row.
-            self._surprises = {surprise[0], *self._surprises} - ({"fall"} - {surprise[0]})
-            raise Fault("unconfirmed", wait=surprise[1])
+        if surprise:
+            name, wait = surprise
+            # A second response that lacks records of the first one confirms nothing.
+            is_confirmed = self._surprises.get(name, math.inf) <= len(page.ids) + fall
+            if name != "fall":
+                # Of two servers that take turns, one may be behind: it is told twice in a row.
+                self._surprises.pop("fall", None)
+            self._surprises[name] = len(page.ids)
+            if not is_confirmed:
+                raise Fault("unconfirmed", wait=wait)
         if page.next is not None and not is_reread:
             self._recent.check_news(page)
         if self._is_resumed and self.pages == 0 and not page.ids and page.next is None and not fall:
             self._start_over()
             return []
         position = self._after(page, asked, fall)
-        self._is_sparse = self._is_sparse or (not is_reread and self._is_short(page, asked))
+        self._is_sparse = self._is_sparse or self._is_short(page, asked)
         if page.total is not None:
             self._told_at = now
         self._last_page = -(-page.total // at.size) if page.total else page.last
@@ -134,16 +141,19 @@ class Reader:
     def recover(self, cause: Cause) -> bool:
         """Move to where the list can be read on after a failure of `query`, if there is such."""
         asked, at = PageNumber.parse(self.query), self.position
+        self._surprises.clear()
         if cause.is_size and asked:
             return self._read_in_tenths(asked)
         if not cause.ends_list:
             return False
+        before = (asked.page - 1) * self._unit(asked) if asked else 0
         if self._is_resumed and self.pages == 0:
             self._start_over()
         elif asked is None or asked.page == 1 or self._refused == self.query:
             return False
-        elif at.total is not None and 0 < at.total <= (asked.page - 1) * self._unit(asked):
+        elif at.total is not None and 0 <= before - at.total < self._unit(asked):
             self.position = replace(at, next=None)
+            self._compare_with_total()
         else:
             # The list may have lost its end, and the page before is the last one now.
             self._refused = self.query
@@ -158,16 +168,19 @@ class Reader:
         """Return how many records a page of this number has."""
         return min(asked.size or self.position.size, self.position.size)
 
-    def _size(self, page: Page, asked: PageNumber) -> int:
-        """Return how many records a full page has: as many as the first page shows.
+    def _measure(self, page: Page, asked: PageNumber) -> None:
+        """Take the page size from the first page; raises `Fault` until two responses show it.
 
         A few less than asked for are records that the key may not see, not another page size.
         """
-        size, shown = self.position.size, len(page.ids)
-        is_first = self.position.records == 0 and asked.page == 1 and self._unit(asked) == size
-        if is_first and page.next and (shown > size or 0 < 2 * shown <= size):
-            return shown
-        return size
+        at, shown = self.position, len(page.ids)
+        size = asked.size or at.size
+        is_first = at.records == 0 and asked.page == 1 and size >= at.size
+        if 0 < 2 * shown <= size:
+            size = shown
+        if is_first and page.next and size != at.size:
+            self.position = replace(at, size=size)
+            raise Fault("unconfirmed")
 
     def _in_order(self, page: Page, asked: PageNumber) -> Page:
         """Return a page, refused if it or its link is out of order; raises `Fault`."""
@@ -177,15 +190,15 @@ class Reader:
         # A server may repeat a few rows of the page before; twice as many are another page size.
         if asked.page > 1 and shown >= 2 * unit:
             raise _out_of_order(asked, f"{shown} records came instead of {unit}")
-        following = PageNumber.parse(page.next)
-        if following and following.page != asked.page + 1:
-            raise _out_of_order(asked, f"it links to page {following.page}")
+        following, size = PageNumber.parse(page.next), asked.size or unit
+        if following and (following.page != asked.page + 1 or (following.size or size) > size):
+            raise _out_of_order(asked, f"it links to {page.next}")
         if not page.has_links and shown == unit and self._recent.count_new(page):
             # Without links, the page after a full one says whether there is more.
             return replace(page, next=asked.query(asked.page + 1))
         return page
 
-    def _fall(self, page: Page, now: float) -> int:
+    def _fall(self, page: Page, asked: PageNumber | None, now: float) -> int:
         """Return by how many records the total fell; raises `Fault` if it fell by far."""
         before = self.position.total
         if page.total is None or before is None or page.total >= before:
@@ -196,7 +209,8 @@ class Reader:
         if is_far and self.pages:
             wait = _FAR_LOOK * self._look
             raise Fault("fallen_total", wait=wait, total=page.total, before=before)
-        return fall
+        # Cursors do not shift.
+        return fall if asked else 0
 
     def _surprise_of(
         self, page: Page, asked: PageNumber | None, fall: int, *, is_reread: bool
@@ -205,13 +219,13 @@ class Reader:
 
         Raises `Fault` for an end that is not believed.
         """
-        if fall and asked:
+        if fall:
             return "fall", 0.0
         if page.next is None:
             return self._surprising_end(page, asked)
         if not is_reread and self._recent.count_new(page) == 0 and not self._recent.is_stale:
             return "no news", None
-        if not is_reread and self._is_short(page, asked) and not self._is_sparse:
+        if self._is_short(page, asked) and not self._is_sparse:
             return "short", None
         return None
 
@@ -222,7 +236,7 @@ class Reader:
         part = max(1, at.records // size) / _PAGES_OF_LONGEST_LOOK if records else 1.0
         wait = self._look * min(1.0, part)
         # Records that the key may not see count in the total.
-        reached = asked.page * max(self._unit(asked), asked.size or 0) if asked else records
+        reached = asked.page * self._unit(asked) if asked else records
         if total is not None and max(reached, records) < total:
             raise Fault("cut_off", wait=wait, records=records, total=total)
         # Search engines cap totals, at far less than the records that came.
@@ -246,7 +260,8 @@ class Reader:
         end, back = asked.page * unit, max(0, at.total_at - fall)
         if end > self._furthest:
             self._furthest, self._stalled = end, 0
-        if fall and back < end - unit:
+        # An end is looked at again with the new total.
+        if fall and (back < end - unit or page.next is None):
             self._stalled += 1
             if self._stalled > _MOST_STALLED:
                 raise Fault("unconfirmed")
