@@ -46,6 +46,14 @@ def hangs(_: socket) -> None:
     time.sleep(FOR_EVER)
 
 
+def then(*talks: Talk) -> Talk:
+    def talk(connection: socket) -> None:
+        for part in talks:
+            part(connection)
+
+    return talk
+
+
 class Server:
     """Answers each request with the next of its talks, and with the last one from then on."""
 

@@ -12,7 +12,7 @@ from socket import create_server, socket
 import pytest
 import trustme
 from fakes import BASE, KEY, VirtualClock
-from sockets import FOR_EVER, Server, Talk, hangs, http, read_head, repeats, says
+from sockets import FOR_EVER, Server, Talk, hangs, http, read_head, repeats, says, then
 
 from source_kustomer.api import transport
 from source_kustomer.api.client import Client, Target
@@ -94,7 +94,9 @@ def cause_within(base_url: str, timing: Timing) -> str:
 
 
 def test_a_response_is_whole(serve: Serve) -> None:
-    server = serve(GOOD, says(http(b"no", "429 Too Many", "Retry-After: 7", "X-Odd: a", "x-odd: b")))
+    server = serve(
+        GOOD, says(http(b"no", "429 Too Many", "Retry-After: 7", "X-Odd: a", "x-odd: b"))
+    )
     clock = VirtualClock()
     asks = HttpTransport(Config("acme", KEY, 80, server.url), clock=clock)
     clock.advance(5)
@@ -185,7 +187,7 @@ def test_a_tls_handshake_ends_by_the_deadline(serve: Serve, talk: Talk) -> None:
 
 TUNNELS = {
     "headers": repeats(b"x", b"HTTP/1.1 200 OK\r\nX-Trickle: "),
-    "handshake": lambda c: (says(b"HTTP/1.1 200 OK\r\n\r\n")(c), begins_a_record(c)),
+    "handshake": then(says(b"HTTP/1.1 200 OK\r\n\r\n"), begins_a_record),
     "silence": hangs,
 }
 
@@ -204,7 +206,7 @@ def test_a_tunnel_through_a_proxy_ends_by_the_deadline(
     ids=["nothing", "a part of the headers", "a part of the body"],
 )
 def test_silence_is_a_timeout(serve: Serve, first: list[bytes]) -> None:
-    server = serve(lambda c: (says(*first)(c), hangs(c)))
+    server = serve(then(says(*first), hangs))
     assert cause_of_failure(lambda: get(server, Timing(silence=0.1))) == "timeout"
 
 
@@ -243,7 +245,9 @@ def test_a_body_that_unpacks_without_end_takes_little_memory(serve: Serve, encod
     assert peak < 8 * MIB
 
 
-@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
+)
 def test_a_packed_body_is_unpacked(
     serve: Serve, encoding: str, pack: Callable[[bytes], bytes]
 ) -> None:
@@ -284,8 +288,8 @@ def test_of_an_error_the_beginning_is_read(serve: Serve) -> None:
 
 def test_an_error_whose_body_falls_silent_is_known(serve: Serve) -> None:
     head = b"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 99999\r\n\r\nbegin"
-    server = serve(lambda c: (says(head)(c), hangs(c)))
-    response = get(server, Timing(silence=0.1))
+    server = serve(then(says(head), hangs))
+    response = get(server, Timing(silence=0.5))
     assert (response.status, response.headers["retry-after"]) == (429, "7")
     assert response.content == b"begin"
 
@@ -303,7 +307,7 @@ def test_plain_http_to_this_machine_never_goes_through_a_proxy(
     assert proxy.connections == 0
 
 
-def unusable() -> dict[str, object]:
+def unusable() -> dict[str, str | int]:
     with pytest.raises(Fault) as raised:
         to(BASE).get(f"{BASE}tags")
     assert raised.value.name == "local_setting"

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-# orjson reads whole numbers up to 2**64 and makes floats of longer ones, which lose digits; 2**63 has
-# 19. Where every digit is a 0, so many in a row are found ten times as fast as by an expression.
+# The digits of 2**63. orjson reads whole numbers up to 2**64 and makes floats of longer ones. Where
+# every digit is a 0, so many in a row are found ten times as fast as by an expression.
 _LONG_NUMBER = b"0" * 19
 _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 
