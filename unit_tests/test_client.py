@@ -220,28 +220,19 @@ def test_a_503_that_asks_for_more_than_a_command_has_is_no_rate_limit(
 
 @pytest.mark.parametrize(
     ("reply", "pause"),
-    [(limited(), 3), (limited(503), 3), (limited(500), 0), (Reply(503), 0)],
-    ids=["429", "503", "500", "503 without a wait"],
+    [(limited(), 3), (limited(503), 3), (limited(500), 0), (Reply(503), 0), (GOOD, 0)],
+    ids=["429", "503", "500", "503 without a wait", "200"],
 )
-def test_what_asks_to_wait_makes_all_wait(
+def test_the_limiter_learns_from_every_response_and_a_wait_is_for_all(
     client: Client, transport: ScriptedTransport, clock: VirtualClock, reply: Reply, pause: float
 ) -> None:
-    transport.script = in_turn(reply, GOOD)
+    headers = {**reply.headers, "X-RateLimit-Limit": "1000"}
+    transport.script = in_turn(replace(reply, headers=headers), GOOD)
     client.send(TAGS, Target().traffic)
+    assert client.limiter.requests_per_minute == 800
     before = clock.monotonic()
     client.send(TAGS, Target().traffic)
     assert clock.monotonic() - before == pytest.approx(pause, abs=2 if pause else 0)
-
-
-@pytest.mark.parametrize("reply", [GOOD, OUTAGE, Reply(), limited()])
-def test_the_limiter_learns_from_every_response(
-    client: Client, transport: ScriptedTransport, reply: Reply
-) -> None:
-    transport.script = in_turn(
-        replace(reply, headers={**reply.headers, "X-RateLimit-Limit": "1000"})
-    )
-    client.send(TAGS, Target().traffic)
-    assert client.limiter.requests_per_minute == 800
 
 
 def test_what_is_not_wanted_or_too_large_is_not_returned(
@@ -450,11 +441,3 @@ def test_a_key_that_comes_back_is_in_no_message(
         failure = failure_of(client)
     assert KEY not in repr(failure.as_airbyte_message())
     assert KEY not in caplog.text
-
-
-def test_a_message_names_the_host_with_its_port() -> None:
-    raw = {"org_name": "acme", "api_key": KEY}
-    config = Config.parse(raw, {"KUSTOMER_API_URL": "https://example.test:8443/x"})
-    transport = ScriptedTransport(VirtualClock(), in_turn(raising(requests.ReadTimeout())))
-    client = Client(config, transport=transport, clock=transport.clock)
-    assert "came from example.test:8443 in" in (failure_of(client).message or "")

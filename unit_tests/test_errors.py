@@ -51,11 +51,7 @@ DETAILS = {
     "role": ROLE,
 }
 
-CONFIG, TRANSIENT, SYSTEM = (
-    FailureType.config_error,
-    FailureType.transient_error,
-    FailureType.system_error,
-)
+TRANSIENT = FailureType.transient_error
 ACCEPTED, REFUSED, UNKNOWN = Verdict.ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
 
 EACH_CAUSE = pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
@@ -98,63 +94,50 @@ LOST = requests.exceptions.ConnectionError
 PROXY = requests.exceptions.ProxyError
 OTHER_REGION = "Auth token associated with pod prod2"
 
-# An example of each row that evidence tells, as the libraries raise it; how it is tried and what
-# kind of failure it is. The other rows are raised as a `Fault` of their name.
-EXAMPLES: dict[str, tuple[Evidence, float, FailureType]] = {
-    "proxy": (
-        from_requests(PROXY, urllib3.exceptions.ProxyError("no", ConnectionRefusedError())),
-        4,
-        CONFIG,
+# An example of each row that evidence tells, as the libraries raise it. The others are raised as a
+# `Fault` of their name.
+EXAMPLES = {
+    "proxy": from_requests(PROXY, urllib3.exceptions.ProxyError("no", ConnectionRefusedError())),
+    "rate_limit": said(429, "Too many requests"),
+    "large_page": said(400, "pageSize is too large"),
+    "gateway_timeout": said(504, "Timeout"),
+    "timeout": raised(urllib3.exceptions.ReadTimeoutError(POOL, "/v1/tags", "timed out")),
+    "no_api": html(503),
+    "other_region": said(401, OTHER_REGION),
+    "expired_key": said(401, "Expired token"),
+    "ip_restricted": said(403, "IP address is not allowed"),
+    "lost_access": said(403, "Forbidden", is_reading=True),
+    "missing_role": said(401, "Forbidden", verdict=ACCEPTED),
+    "refused_key": said(401, "Unauthorized"),
+    "busy_server": said(500, "Oops"),
+    "lost_page": said(404, "Gone", is_reading=True),
+    "unavailable_list": said(404, "Not found", verdict=ACCEPTED),
+    "unknown_organization": said(404, "Not found"),
+    "rejected_request": said(400, "No such filter"),
+    "broken_body": Evidence(200, b'{"data": ['),
+    "name_lookup": from_requests(LOST, unresolved(socket.EAI_AGAIN)),
+    "tls": from_requests(
+        requests.exceptions.SSLError,
+        urllib3.exceptions.SSLError(ssl.SSLCertVerificationError(1, "unknown issuer")),
     ),
-    "rate_limit": (said(429, "Too many requests"), math.inf, TRANSIENT),
-    "large_page": (said(400, "pageSize is too large"), 2, SYSTEM),
-    "gateway_timeout": (said(504, "Timeout"), 6, TRANSIENT),
-    "timeout": (raised(urllib3.exceptions.ReadTimeoutError(POOL, "/v1", "no")), 2, TRANSIENT),
-    "no_api": (html(503), 6, TRANSIENT),
-    "other_region": (said(401, OTHER_REGION), 2, CONFIG),
-    "expired_key": (said(401, "Expired token"), 2, CONFIG),
-    "ip_restricted": (said(403, "IP address is not allowed"), 2, CONFIG),
-    "lost_access": (said(403, "Forbidden", is_reading=True), 6, TRANSIENT),
-    "missing_role": (said(401, "Forbidden", verdict=ACCEPTED), 2, CONFIG),
-    "refused_key": (said(401, "Unauthorized"), 2, CONFIG),
-    "busy_server": (said(500, "Oops"), 6, TRANSIENT),
-    "lost_page": (said(404, "Gone", is_reading=True), 4, TRANSIENT),
-    "unavailable_list": (said(404, "Not found", verdict=ACCEPTED), 4, CONFIG),
-    "unknown_organization": (said(404, "Not found"), 4, CONFIG),
-    "rejected_request": (said(400, "No such filter"), 4, SYSTEM),
-    "broken_body": (Evidence(200, b'{"data": ['), 6, TRANSIENT),
-    "name_lookup": (from_requests(LOST, unresolved(socket.EAI_AGAIN)), 6, TRANSIENT),
-    "tls": (
-        from_requests(
-            requests.exceptions.SSLError,
-            urllib3.exceptions.SSLError(ssl.SSLCertVerificationError(1, "unknown issuer")),
+    "connection": from_requests(
+        LOST,
+        caused(
+            urllib3.exceptions.NewConnectionError(CONNECTION, "refused"),
+            ConnectionRefusedError(errno.ECONNREFUSED, "refused"),
         ),
-        4,
-        CONFIG,
-    ),
-    "connection": (
-        from_requests(
-            LOST,
-            caused(
-                urllib3.exceptions.NewConnectionError(CONNECTION, "refused"),
-                ConnectionRefusedError(errno.ECONNREFUSED, "refused"),
-            ),
-        ),
-        6,
-        TRANSIENT,
     ),
 }
 
-FAULTS = {
-    "local_setting": (1, CONFIG),
-    "large_body": (1, TRANSIENT),
-    "unexpected_document": (6, TRANSIENT),
-    "foreign_link": (2, SYSTEM),
-    "wrong_page": (6, TRANSIENT),
-    "fallen_total": (6, TRANSIENT),
-    "cut_off": (6, TRANSIENT),
-    "unconfirmed": (6, TRANSIENT),
+# All others are tried six times.
+ATTEMPTS = {
+    1: "large_body local_setting",
+    2: "large_page timeout other_region expired_key ip_restricted missing_role refused_key "
+    "foreign_link",
+    4: "proxy lost_page unavailable_list unknown_organization rejected_request tls",
+    math.inf: "rate_limit",
 }
+SYSTEM = "large_page rejected_request foreign_link"
 
 
 def fields(sentence: str) -> set[str]:
@@ -189,16 +172,17 @@ def test_each_row_is_recognized_tried_as_often_as_it_says_and_explained_to_the_u
 ) -> None:
     sentence = fields(cause.sentence)
     own: dict[str, Any] = {name: f"<{name}>" for name in sentence - {*DETAILS, "status", "said"}}
-    fault = raised(Fault(cause.name, **own))
-    evidence, attempts, kind = EXAMPLES.get(cause.name, (fault, *FAULTS.get(cause.name, (0, None))))
+    evidence = EXAMPLES.get(cause.name, raised(Fault(cause.name, **own)))
     transport.script = in_turn(
         Reply(evidence.status or 200, evidence.body, raises=evidence.exception)
     )
     failed = failure_of(client, evidence)
-    assert (failed.cause, failed.failure_type) == (cause, kind)
+    assert failed.cause is cause
     assert failed.internal_message == cause.name
-    sent = len(transport.sent)
-    assert sent == attempts if attempts < math.inf else sent > 6
+    assert failed.failure_type is cause.failure_type
+    attempts = next((n for n, names in ATTEMPTS.items() if cause.name in names.split()), 6)
+    assert cause.attempts == attempts
+    assert len(transport.sent) == attempts or (len(transport.sent) > 6 and attempts == math.inf)
     message = failed.message or ""
     shown = {**DETAILS, **own, "status": str(evidence.status)}
     assert [
@@ -212,11 +196,10 @@ def test_each_row_is_recognized_tried_as_often_as_it_says_and_explained_to_the_u
 def test_every_row_has_an_example_or_is_raised_with_the_details_that_its_sentence_takes() -> None:
     names = [cause.name for cause in CAUSES]
     assert len({*names}) == len(names)
-    assert {*names} == {*EXAMPLES, *FAULTS}
     needed = {c.name: fields(c.sentence) - {*DETAILS, "status", "said"} for c in CAUSES}
     # The limiter's refusal has no response.
     found = [(name, details) for name, details in details_of_faults() if name != "rate_limit"]
-    assert {name for name, _ in found} == {*FAULTS}
+    assert {*names} == {*EXAMPLES, *(name for name, _ in found)}
     assert [(name, details) for name, details in found if details != needed[name]] == []
 
 
@@ -232,6 +215,7 @@ def test_a_sentence_says_what_is_wrong_and_what_to_do(cause: Cause) -> None:
     to_do = r"run|check|correct|copy|make|add|leave|please report"
     assert re.search(rf"[:;,] (so )?({to_do})\b", sentence)
     assert ("run the sync again" in sentence) == (cause.failure_type is TRANSIENT)
+    assert (cause.failure_type is FailureType.system_error) == (cause.name in SYSTEM.split())
     assert re.fullmatch(r"(JSON|[a-z`0-9])(?![A-Z]).{1,120}[^.]", cause.recognized_by)
 
 
