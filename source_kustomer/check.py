@@ -1,4 +1,4 @@
-"""What this key may read: the report behind `check`."""
+"""What this key can read: the report behind `check`."""
 
 import logging
 from collections.abc import Sequence
@@ -30,26 +30,28 @@ def check_access(client: Client, lists: Sequence[List]) -> None:
     probe = Probe(client)
     # All at once, because a person waits.
     refusal = background.start(probe.failure)
-    asked = {each.name: background.start(partial(_ask, client, probe, each)) for each in lists}
+    asked = {entry.name: background.start(partial(_ask, client, probe, entry)) for entry in lists}
     closed = {name: reason for name, future in asked.items() if (reason := future.result())}
     if len(closed) == len(lists):
         refused = refusal.result()
+        if refused and refused.evidence.is_refusal:
+            raise refused
         # At a small share there may be no room for any list, which says nothing against the key.
         has_no_room = any(reason.cause.name == "rate_limit" for reason in closed.values())
         if refused or not has_no_room:
-            raise refused or _nothing_to_read(lists, closed)
+            raise _nothing_to_read(lists, closed)
     for name, reason in closed.items():
         logger.warning("%s: %s", name, reason.message)
 
 
-def _ask(client: Client, probe: Probe, each: List) -> Failure | None:
+def _ask(client: Client, probe: Probe, entry: List) -> Failure | None:
     """Ask for one record; return why none came, None if the list is open."""
-    url = f"{client.base_url}{each.name}"
+    url = f"{client.base_url}{entry.name}"
     try:
         client.get(
             f"{url}?{page_query(1, 1)}",
             lambda document: Page.parse(document, url, size=1),
-            target=Target.of_list(each.name, each.role),
+            target=Target.of_list(entry.name, entry.role),
             explain=probe.explain,
         )
     except Failure as e:
@@ -58,11 +60,11 @@ def _ask(client: Client, probe: Probe, each: List) -> Failure | None:
 
 
 def _nothing_to_read(lists: Sequence[List], closed: dict[str, Failure]) -> Failure:
-    """Return the failure of a key that may read nothing: its missing roles, or what is worse."""
+    """Return the failure of a key that can read nothing: its missing roles, or what is worse."""
     for reason in closed.values():
         if reason.cause.name != "missing_role":
             return reason
-    roles = ", ".join(f"{each.role} ({each.name})" for each in lists)
+    roles = ", ".join(f"{entry.role} ({entry.name})" for entry in lists)
     return Failure(
         reason.cause,
         f"The API key may read none of the six lists: it lacks the roles {roles}; {NEW_KEY} with "

@@ -1,6 +1,7 @@
 """The clock, the transport and the client that unit tests share, without time and network."""
 
 import json
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ class ScriptedTransport:
         if len(content) > largest_body:
             raise Fault("large_body", megabytes=largest_body // 2**20)
         headers = {name.lower(): value for name, value in reply.headers.items()}
-        return Response(reply.status, headers, content, sent_at, self.clock.monotonic())
+        return Response(reply.status, headers, content, sent_at)
 
     def asked(self, path: str) -> list[str]:
         """Return the addresses asked for with a path below the base, whatever their query."""
@@ -131,13 +132,16 @@ class ScriptedTransport:
 
 
 def connected(
-    transport: ScriptedTransport, *, share: int = 80, timing: Timing = DEFAULT_TIMING
+    transport: ScriptedTransport,
+    *,
+    share: int = 80,
+    timing: Timing = DEFAULT_TIMING,
+    seconds: float = math.inf,
 ) -> Client:
     """Make a client whose requests end in the transport and whose waits pass in virtual time."""
-    raw = {"org_name": "acme", "api_key": KEY, "rate_limit_share": share}
+    config = Config.parse({"org_name": "acme", "api_key": KEY, "rate_limit_share": share}, {})
     clock = transport.clock
-    config = Config.parse(raw, {})
-    return Client(config, timing=timing, transport=transport, clock=clock)
+    return Client(config, timing=timing, transport=transport, clock=clock, seconds=seconds)
 
 
 def _path(url: str) -> str:

@@ -1,29 +1,39 @@
-"""What check says of a key, list by list."""
+"""What check says of a key, list by list, and how long check and discover make a person wait."""
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
 from airbyte_cdk.models import FailureType
 from fakes import (
     BASE,
+    KEY,
     PROBE,
     Reply,
+    Script,
     ScriptedTransport,
+    VirtualClock,
     by_path,
     connected,
     error,
     in_turn,
     page,
 )
+from sockets import Server, hangs
 
+from source_kustomer import SourceKustomer
 from source_kustomer.api.client import Client
 from source_kustomer.check import check_access
 from source_kustomer.errors import Failure
-from source_kustomer.timing import DEFAULT_TIMING
+from source_kustomer.streams import STREAMS
+from source_kustomer.timing import DEFAULT_TIMING, Timing
+
+LOGGER = logging.getLogger("airbyte")
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class Named:
 LISTS = [Named(name, f"org.permission.{name}.read") for name in ("users", "teams", "tags")]
 OPEN = Reply(body=page("a", following="?page=2&pageSize=1"))
 ACCEPTED = Reply(body={"data": {"id": "key"}})
-HANGS = Reply(raises=requests.ReadTimeout(), takes=DEFAULT_TIMING.silence)
+LOST = Reply(raises=requests.ConnectionError(ConnectionResetError()))
+NO_NAME = Reply(raises=requests.ConnectionError(socket.gaierror(socket.EAI_NONAME, "unknown")))
 
 Check = Callable[..., list[str]]
 
@@ -44,10 +55,12 @@ Check = Callable[..., list[str]]
 def check(client: Client, transport: ScriptedTransport, caplog: pytest.LogCaptureFixture) -> Check:
     """Check the lists, which answer as they are told to, and return the warnings."""
 
-    def run(*, probe: object = ACCEPTED, otherwise: Reply = OPEN, **lists: object) -> list[str]:
-        transport.script = by_path({PROBE: probe, **lists}, otherwise=otherwise)  # type: ignore[dict-item]
+    def run(
+        *, probe: Reply = ACCEPTED, otherwise: Reply = OPEN, **lists: Reply | Script
+    ) -> list[str]:
+        transport.script = by_path({PROBE: probe, **lists}, otherwise=otherwise)
         caplog.clear()
-        with caplog.at_level(logging.WARNING, "airbyte"):
+        with caplog.at_level(logging.WARNING, "airbyte.source_kustomer"):
             check_access(client, LISTS)
         return warnings(caplog)
 
@@ -55,36 +68,32 @@ def check(client: Client, transport: ScriptedTransport, caplog: pytest.LogCaptur
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    own = [record for record in caplog.records if record.name == "airbyte.source_kustomer"]
-    return [record.getMessage() for record in own if record.levelname == "WARNING"]
+    """Return the warnings, without those of a long wait for an attempt."""
+    told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    return [message for message in told if not message.startswith("Asking for ")]
 
 
-def failure_of(check: Check, **replies: object) -> Failure:
+def failure_of(command: Callable[..., object], *args: Any, **options: Any) -> Failure:
     with pytest.raises(Failure) as raised:
-        check(**replies)
-    assert "{" not in (raised.value.message or "")
+        command(*args, **options)
     return raised.value
 
 
-def test_a_key_that_may_read_all_is_asked_for_one_record_of_each(
+def test_a_key_that_may_read_all_is_asked_for_one_record_of_each_list(
     check: Check, transport: ScriptedTransport
 ) -> None:
     assert check() == []
-    first, *others = transport.sent
-    assert first == f"{BASE}{PROBE}"
-    assert sorted(others) == sorted(f"{BASE}{each.name}?page=1&pageSize=1" for each in LISTS)
+    asked = [f"{BASE}{PROBE}", *(f"{BASE}{entry.name}?page=1&pageSize=1" for entry in LISTS)]
+    assert sorted(transport.sent) == sorted(asked)
 
 
-def test_an_empty_list_is_open(check: Check) -> None:
-    assert check(otherwise=Reply(body=page())) == []
+def test_the_key_and_the_lists_are_asked_for_at_once(
+    client: Client, transport: ScriptedTransport
+) -> None:
+    together = threading.Barrier(1 + len(LISTS))
 
-
-def test_the_lists_are_asked_at_once(client: Client, transport: ScriptedTransport) -> None:
-    together = threading.Barrier(len(LISTS))
-
-    def answer(url: str) -> Reply:
-        if not url.endswith(PROBE):
-            together.wait(60)
+    def answer(_: str) -> Reply:
+        together.wait(10)
         return OPEN
 
     transport.script = answer
@@ -92,50 +101,28 @@ def test_the_lists_are_asked_at_once(client: Client, transport: ScriptedTranspor
     assert not together.broken
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_closed_list_is_one_warning_with_its_name_and_role(check: Check, status: int) -> None:
-    (warning,) = check(teams=error(status))
-    assert "may not read teams: it lacks the role org.permission.teams.read" in warning
-    assert "make a new key" in warning
-
-
-def test_a_list_that_is_not_offered_is_a_warning(check: Check) -> None:
-    (warning,) = check(tags=error(404))
-    assert "does not offer tags" in warning
-
-
-BROKEN = {
-    "402": error(402),
-    "410": error(410),
-    "500": Reply(500),
-    "501": Reply(501),
-    "504": Reply(504),
-    "hangs": HANGS,
-    "reset": Reply(raises=requests.ConnectionError(ConnectionResetError())),
-    "HTML": Reply(200, b"<html>"),
-    "firewall": Reply(403, b"error code: 1020"),
-    "not JSON": Reply(200, b"{"),
-    "null": Reply(body=None),
-    "no list": Reply(body={"data": {}}),
-    "foreign link": Reply(body=page("a", following="https://evil.example/?page=2")),
-    "no links": Reply(body={"data": [{"id": "a"}]}),
-    "too large": error(413),
+CLOSED = {
+    "401": (error(401), "may not read the tags list: it lacks the role org.permission.tags.read"),
+    "403": (error(403), "may not read the tags list: it lacks the role org.permission.tags.read"),
+    "404": (error(404), "does not offer the tags list"),
+    "402": (error(402), "status 402"),
+    "500": (Reply(500), "status 500"),
+    "reset": (LOST, "No connection to acme"),
+    "web page": (Reply(200, b"<html>"), "a web page"),
+    "null": (Reply(body=None), "not what Kustomer's API documents"),
+    "no list": (Reply(body={"data": {}}), "not what Kustomer's API documents"),
+    "foreign link": (Reply(body=page("a", following="https://evil.example/")), "another address"),
+    "no room": (error(429, retry_after="700"), "rate limit left no room"),
 }
 
 
-@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_one_list_that_is_broken_is_a_warning_and_no_failed_check(
-    check: Check, broken: Reply
+@pytest.mark.parametrize(("closed", "words"), CLOSED.values(), ids=CLOSED)
+def test_a_list_that_cannot_be_read_is_one_warning_with_its_name_and_reason(
+    check: Check, closed: Reply, words: str
 ) -> None:
-    (warning,) = check(tags=broken)
+    (warning,) = check(tags=closed)
     assert warning.startswith("tags: ")
-    assert "{" not in warning
-    assert "role" not in warning
-
-
-@pytest.mark.parametrize("broken", [error(400), Reply(body={}), Reply(500)], ids=repr)
-def test_what_passes_once_is_no_warning(check: Check, broken: Reply) -> None:
-    assert check(tags=in_turn(broken, OPEN)) == []
+    assert words in warning
 
 
 def test_a_key_that_may_read_nothing_fails_and_names_every_role(check: Check) -> None:
@@ -150,133 +137,144 @@ def test_a_key_that_may_read_nothing_fails_and_names_every_role(check: Check) ->
     )
 
 
-@pytest.mark.parametrize(
-    ("lists", "cause"),
-    [
-        ({"otherwise": error(404)}, "unavailable_list"),
-        ({"otherwise": Reply(500)}, "server_failure"),
-        ({"otherwise": error(403), "teams": Reply(500)}, "server_failure"),
-        ({"otherwise": error(401, "Expired token")}, "expired_key"),
-        ({"otherwise": error(429, retry_after="700")}, "rate_limit"),
-    ],
-    ids=["not offered", "server failure", "one broken, others closed", "expired", "limit"],
-)
-def test_where_no_list_is_open_check_fails_with_the_worst_reason(
-    check: Check, lists: dict[str, Reply], cause: str
-) -> None:
-    failure = failure_of(check, **lists)
-    assert failure.cause.name == cause
-    assert "lacks the role" not in (failure.message or "")
-
-
-def test_without_a_probe_check_works_all_the_same(check: Check) -> None:
-    assert check(probe=error(404)) == []
-    (warning,) = check(probe=error(404), users=error(403))
-    assert "may not read users" in warning
-
-
-@pytest.mark.parametrize(
-    ("status", "told"), [(401, "may not read teams"), (404, "does not offer teams")]
-)
-def test_without_a_probe_an_open_list_says_that_the_key_is_good(
-    check: Check, status: int, told: str
-) -> None:
-    (warning,) = check(probe=error(404), teams=error(status))
-    assert told in warning
-
-
-def test_without_a_probe_a_list_that_opens_meanwhile_is_no_warning(check: Check) -> None:
-    assert check(probe=error(404), teams=in_turn(error(401), OPEN)) == []
-
-
-@pytest.mark.parametrize(("status", "cause"), [(401, "refused_key"), (404, "unknown_organization")])
-def test_without_a_probe_and_any_open_list_the_key_or_the_name_is_wrong(
-    check: Check, status: int, cause: str
-) -> None:
-    assert failure_of(check, otherwise=error(status), probe=error(404)).cause.name == cause
-
-
-PROBED = {
-    "refused": (error(401), "refused_key"),
-    "expired": (error(401, "Expired token"), "expired_key"),
-    "other region": (error(401, "Associated with pod prod2"), "other_region"),
-    "address": (error(403, "IP not allowed"), "ip_restricted"),
-    "limit": (error(429, retry_after="700"), "rate_limit"),
-    "reset": (Reply(raises=requests.ConnectionError(ConnectionResetError())), "connection_lost"),
+SHUT: dict[str, tuple[dict[str, Reply], str]] = {
+    "not offered": ({"otherwise": error(404)}, "unavailable_list"),
+    "outage": ({"otherwise": Reply(500)}, "busy_server"),
+    "one broken, others closed": ({"otherwise": error(403), "teams": Reply(500)}, "busy_server"),
+    "everything refused": ({"otherwise": error(401), "probe": error(401)}, "refused_key"),
+    "key refused, lists not found": ({"otherwise": error(404), "probe": error(401)}, "refused_key"),
+    "expired": ({"otherwise": error(401), "probe": error(401, "Expired token")}, "expired_key"),
+    "address": ({"otherwise": error(403), "probe": error(403, "IP not allowed")}, "ip_restricted"),
+    "no name": ({"otherwise": NO_NAME, "probe": NO_NAME}, "unknown_organization"),
+    "nothing found": ({"otherwise": error(404), "probe": error(404)}, "unknown_organization"),
+    "no probe, lists closed": ({"otherwise": error(403), "probe": error(404)}, "missing_role"),
+    "no probe, key refused": ({"otherwise": error(401), "probe": Reply(500)}, "refused_key"),
+    "no room": (dict.fromkeys(["otherwise", "probe"], error(429, retry_after="700")), "rate_limit"),
 }
 
 
-@pytest.mark.parametrize(("probe", "cause"), PROBED.values(), ids=PROBED)
-def test_a_probe_that_is_not_answered_well_ends_check(
-    check: Check, transport: ScriptedTransport, probe: Reply, cause: str
+@pytest.mark.parametrize(("replies", "cause"), SHUT.values(), ids=SHUT)
+def test_where_no_list_is_open_check_fails_with_the_reason(
+    check: Check, replies: dict[str, Reply], cause: str
 ) -> None:
-    assert failure_of(check, probe=probe).cause.name == cause
-    assert {*transport.sent} == {f"{BASE}{PROBE}"}
+    assert failure_of(check, **replies).cause.name == cause
 
 
-NO_PROBE = {
-    "server failure": (Reply(500), "server_failure"),
-    "HTML": (Reply(200, b"<html>"), "maintenance_page"),
-    "not JSON": (Reply(200, b"{"), "broken_body"),
-    "redirect": (Reply(301), "redirect"),
-}
-
-
-@pytest.mark.parametrize(("broken", "cause"), NO_PROBE.values(), ids=NO_PROBE)
-def test_a_probe_that_does_not_work_by_itself_is_nothing_against_the_key(
-    check: Check, broken: Reply, cause: str
+@pytest.mark.parametrize("broken", [Reply(500), Reply(200, b"{"), Reply(301), error(404), LOST])
+def test_a_probe_that_does_not_work_is_nothing_against_a_key_that_reads_lists(
+    check: Check, broken: Reply
 ) -> None:
     assert check(probe=broken) == []
-    everything = dict.fromkeys([each.name for each in LISTS], broken)
-    assert failure_of(check, probe=broken, **everything).cause.name == cause
+    (warning,) = check(probe=broken, users=error(403))
+    assert "may not read the users list" in warning
 
 
-def test_a_list_that_a_small_share_leaves_no_time_for_is_a_warning(
-    transport: ScriptedTransport, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread can start, which makes virtual time pass once."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.usefixtures("one_by_one")
+@pytest.mark.parametrize(("probe", "is_good"), [(ACCEPTED, True), (error(404), False)])
+def test_a_share_without_room_for_any_list_is_a_warning_if_the_key_is_accepted(
+    transport: ScriptedTransport, caplog: pytest.LogCaptureFixture, *, probe: Reply, is_good: bool
 ) -> None:
-    transport.script = in_turn(OPEN)
-    check_access(connected(transport, share=1), LISTS)
-    told = warnings(caplog)
-    assert len(told) == len(LISTS) + 1 - len(transport.sent) > 0
-    assert all("could not be asked for" in warning for warning in told)
+    # One request a minute.
+    headers = {"x-ratelimit-limit": "100", "x-ratelimit-remaining": "99"}
+    replies = {PROBE: Reply(probe.status, probe.body, headers)}
+    transport.script = by_path(replies, otherwise=OPEN)
+    client = connected(transport, share=1, seconds=50)
+    if is_good:
+        check_access(client, LISTS[:1])
+        assert "users: Kustomer's rate limit left no room" in caplog.text
+    else:
+        assert failure_of(check_access, client, LISTS[:1]).cause.name == "rate_limit"
 
 
-def limited(reply: Reply, limit: int) -> Reply:
-    headers = {"x-ratelimit-limit": f"{limit}", "x-ratelimit-remaining": f"{limit - 1}"}
-    return Reply(reply.status, reply.body, headers)
+def discover(client: Client) -> list[set[str]]:
+    """Return the names of the columns of each list."""
+    streams = [stream(client).as_airbyte_stream() for stream in STREAMS]
+    return [{*stream.json_schema["properties"]} for stream in streams]
 
 
-def test_a_share_without_room_for_any_list_fails_no_check_of_a_key_that_is_accepted(
-    transport: ScriptedTransport, caplog: pytest.LogCaptureFixture
-) -> None:
-    transport.script = by_path({PROBE: limited(ACCEPTED, 100)}, otherwise=OPEN)
-    # One list, because each that waits lets virtual time pass for all.
-    check_access(connected(transport, share=1), LISTS[:1])
-    assert transport.sent == [f"{BASE}{PROBE}"]
-    (warning,) = warnings(caplog)
-    assert warning.startswith("users: ")
+def check_all(client: Client) -> None:
+    check_access(client, LISTS)
 
 
-def test_a_share_without_room_for_any_list_fails_the_check_of_a_key_that_nobody_vouches_for(
+COMMANDS = pytest.mark.parametrize("command", [check_all, discover])
+METADATA = Reply(body={"data": {"attributes": {"properties": {"tierStr": {}}}}})
+
+
+def healthy(url: str) -> Reply:
+    return METADATA if "/metadata/" in url else OPEN
+
+
+@COMMANDS
+@pytest.mark.usefixtures("one_by_one")
+@pytest.mark.parametrize(
+    ("trouble", "cause"),
+    [(error(429), "rate_limit"), (NO_NAME, "unknown_organization"), (Reply(503), "busy_server")],
+    ids=["limit", "no name", "503"],
+)
+def test_a_person_waits_for_as_long_as_a_command_takes_and_no_longer(
     transport: ScriptedTransport,
+    clock: VirtualClock,
+    command: Callable[[Client], object],
+    trouble: Reply,
+    cause: str,
 ) -> None:
-    # The probe is asked twice.
-    transport.script = by_path({PROBE: limited(error(404), 200)}, otherwise=OPEN)
-    with pytest.raises(Failure) as raised:
-        check_access(connected(transport, share=1), LISTS[:1])
-    assert raised.value.cause.name == "used_up_share"
-    assert {*transport.sent} == {f"{BASE}{PROBE}"}
+    transport.script = in_turn(trouble)
+    began = clock.monotonic()
+    client = connected(transport, seconds=DEFAULT_TIMING.command)
+    assert failure_of(command, client).cause.name == cause
+    assert clock.monotonic() - began <= 60
 
 
-def test_a_slow_list_is_waited_for_as_long_as_a_read_does(check: Check) -> None:
-    slow = Reply(body=page("a"), takes=DEFAULT_TIMING.silence - 1)
-    assert check(otherwise=slow) == []
+@COMMANDS
+@pytest.mark.usefixtures("one_by_one")
+@pytest.mark.parametrize("trouble", [NO_NAME, LOST, Reply(503)], ids=["no name", "reset", "503"])
+def test_a_hiccup_of_a_few_seconds_is_outlived(
+    transport: ScriptedTransport,
+    clock: VirtualClock,
+    caplog: pytest.LogCaptureFixture,
+    command: Callable[[Client], object],
+    trouble: Reply,
+) -> None:
+    ends_at = clock.monotonic() + 5
+    transport.script = lambda url: trouble if clock.monotonic() < ends_at else healthy(url)
+    command(connected(transport, seconds=DEFAULT_TIMING.command))
+    assert warnings(caplog) == []
+    assert len(transport.sent) > 3
 
 
-def test_what_hangs_is_asked_for_once(check: Check, transport: ScriptedTransport) -> None:
-    (warning,) = check(tags=HANGS)
-    assert "did not answer in time for tags" in warning
-    assert len(transport.asked("tags")) == 1
-    transport.sent.clear()
-    assert check(probe=HANGS) == []
-    assert len(transport.asked(PROBE)) == 1
+@pytest.mark.parametrize("command", [SourceKustomer.check_connection, SourceKustomer.discover])
+def test_where_nothing_responds_a_command_ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, command: Callable[..., object]
+) -> None:
+    server = Server(hangs)
+    monkeypatch.setenv("KUSTOMER_API_URL", server.url)
+    source = SourceKustomer(Timing(command=0.2))
+    config = {"org_name": "acme", "api_key": KEY}
+    assert failure_of(command, source, LOGGER, config).cause.name == "timeout"
+    server.close()
+
+
+@pytest.mark.parametrize("closed", [error(401), error(403), error(404)], ids=["401", "403", "404"])
+def test_where_the_metadata_are_closed_the_columns_are_those_of_the_first_page(
+    client: Client, transport: ScriptedTransport, caplog: pytest.LogCaptureFixture, closed: Reply
+) -> None:
+    def answer(url: str) -> Reply:
+        custom = {"attributes": {"custom": {"tierStr": "gold"}}}
+        first = Reply(body={"data": [{"id": "a", **custom}], "links": {"next": None}})
+        return closed if "/metadata/" in url else ACCEPTED if PROBE in url else first
+
+    transport.script = answer
+    with_custom = [columns for columns in discover(client) if "custom_tierStr" in columns]
+    assert len(with_custom) == 3
+    assert len(warnings(caplog)) == 3
+    assert all("are those of its first page only" in told for told in warnings(caplog))

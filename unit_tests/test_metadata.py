@@ -21,38 +21,15 @@ METADATA: dict[str, Any] = DOCUMENT["data"]
 VERSION = METADATA["dockerImageTag"]
 
 USUAL = {
-    "ab_internal",
-    "allowedHosts",
-    "connectorBuildOptions",
-    "connectorSubtype",
-    "connectorTestSuitesOptions",
-    "connectorType",
-    "definitionId",
-    "dockerImageTag",
-    "dockerRepository",
-    "documentationUrl",
-    "githubIssueLabel",
-    "icon",
-    "license",
-    "maxSecondsBetweenMessages",
-    "name",
-    "registryOverrides",
-    "releaseStage",
-    "remoteRegistries",
-    "resourceRequirements",
-    "suggestedStreams",
-    "supportLevel",
-    "tags",
+    *("ab_internal", "allowedHosts", "connectorBuildOptions", "connectorSubtype"),
+    *("connectorTestSuitesOptions", "connectorType", "definitionId", "dockerImageTag"),
+    *("dockerRepository", "documentationUrl", "githubIssueLabel", "icon"),
+    *("license", "maxSecondsBetweenMessages", "name", "registryOverrides"),
+    *("releaseStage", "remoteRegistries", "resourceRequirements", "suggestedStreams"),
+    *("supportLevel", "tags"),
 }
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def found(path: str, pattern: str) -> str:
-    """What the first match of a pattern captures in a file of the project."""
-    match = re.search(pattern, (PROJECT / path).read_text("utf-8"), re.MULTILINE)
-    assert match, f"{path} has nothing like {pattern}"
-    return match[1]
 
 
 def size(quantity: str) -> int:
@@ -72,65 +49,32 @@ def test_given_airbytes_own_model_when_the_metadata_is_read_then_it_is_valid() -
 
 def test_given_the_usual_fields_when_the_metadata_is_read_then_none_is_missing() -> None:
     assert DOCUMENT["metadataSpecVersion"] == "1.0"
-    assert set(METADATA) == USUAL
+    assert {*METADATA} == USUAL
     assert METADATA["tags"] == ["language:python", "cdk:python"]
     assert METADATA["registryOverrides"] == {"cloud": {"enabled": True}, "oss": {"enabled": True}}
 
 
-@pytest.mark.parametrize(
-    ("path", "pattern"),
-    [
-        pytest.param("pyproject.toml", r'^version = "(.+)"$', id="package"),
-        pytest.param("Dockerfile", r"^ARG VERSION=(.+)$", id="label of the image"),
-        pytest.param("CHANGELOG.md", r"^## (\S+)", id="newest entry of the changelog"),
-        pytest.param(
-            "docs/integrations/sources/kustomer.md",
-            r"^\| ([0-9][^ ]*) \| [0-9-]+ \|",
-            id="newest entry of the documentation",
-        ),
-    ],
-)
-def test_given_a_place_that_names_the_version_when_compared_then_it_is_the_metadatas(
-    path: str, pattern: str
-) -> None:
-    assert found(path, pattern) == VERSION
+SAME = [
+    # The version, in every place that names it.
+    (VERSION, "pyproject.toml", r'^version = "(.+)"$'),
+    (VERSION, "Dockerfile", r"^ARG VERSION=(.+)$"),
+    (VERSION, "CHANGELOG.md", r"^## (\S+)"),
+    (VERSION, "docs/integrations/sources/kustomer.md", r"^\| ([0-9][^ ]*) \| [0-9-]+ \|"),
+    # What stands in two files.
+    (METADATA["connectorBuildOptions"]["baseImage"], "Dockerfile", r"^ARG BASE_IMAGE=(.+)$"),
+    (METADATA["dockerRepository"], "Dockerfile", r'^LABEL io\.airbyte\.name="(.+?)"'),
+    (METADATA["license"], "pyproject.toml", r'^license = "(.+)"$'),
+    (METADATA["license"], "LICENSE", r"\A(\S+) License$"),
+    (METADATA["remoteRegistries"]["pypi"]["packageName"], "pyproject.toml", r'^name = "(.+)"$'),
+    (METADATA["documentationUrl"], "source_kustomer/spec.yaml", r"^documentationUrl: (.+)$"),
+]
 
 
-@pytest.mark.parametrize(
-    ("field", "path", "pattern"),
-    [
-        pytest.param(
-            METADATA["connectorBuildOptions"]["baseImage"],
-            "Dockerfile",
-            r"^ARG BASE_IMAGE=(.+)$",
-            id="base image",
-        ),
-        pytest.param(
-            METADATA["dockerRepository"],
-            "Dockerfile",
-            r'^LABEL io\.airbyte\.name="(.+?)"',
-            id="name of the image",
-        ),
-        pytest.param(METADATA["license"], "pyproject.toml", r'^license = "(.+)"$', id="license"),
-        pytest.param(METADATA["license"], "LICENSE", r"\A(\S+) License$", id="text of the license"),
-        pytest.param(
-            METADATA["remoteRegistries"]["pypi"]["packageName"],
-            "pyproject.toml",
-            r'^name = "(.+)"$',
-            id="name of the package",
-        ),
-        pytest.param(
-            METADATA["documentationUrl"],
-            "source_kustomer/spec.yaml",
-            r"^documentationUrl: (.+)$",
-            id="address of the documentation",
-        ),
-    ],
-)
-def test_given_a_fact_that_stands_in_two_files_when_compared_then_both_say_the_same(
-    field: str, path: str, pattern: str
-) -> None:
-    assert found(path, pattern) == field
+@pytest.mark.parametrize(("value", "path", "pattern"), SAME, ids=[f"{f[1]} {f[2]}" for f in SAME])
+def test_what_stands_in_two_files_is_the_same(value: str, path: str, pattern: str) -> None:
+    match = re.search(pattern, (PROJECT / path).read_text("utf-8"), re.MULTILINE)
+    assert match, f"{path} has nothing like {pattern}"
+    assert match[1] == value
 
 
 def test_given_the_names_of_the_connector_when_compared_then_they_agree() -> None:

@@ -1,24 +1,19 @@
 """Pages that are fetched ahead: in which order, how many, and what becomes of the rest."""
 
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
-from fakes import VirtualClock
 
-from source_kustomer.api import prefetch as module
-from source_kustomer.api.prefetch import LARGEST_AHEAD, MOST_AHEAD, MOST_WASTED, Prefetch
+from source_kustomer.api.prefetch import LARGEST_AHEAD, MOST_AHEAD, Prefetch
 from source_kustomer.api.rate_limit import CancelledError, LimitError
 from source_kustomer.api.transport import Response
 from source_kustomer.errors import Fault
 
 Wanted = Callable[[], bool]
-Outcome = int | Exception
 
 
 class Body(bytes):
@@ -37,16 +32,10 @@ class Body(bytes):
 
 @dataclass
 class Pages:
-    """A server whose responses take as long, and are as large, as a test says, by their number.
+    """A server whose pages, by their numbers, have a size, or fail once."""
 
-    `waited_for` says whether they come after somebody began to wait for them. `fails` says which
-    fail and how, once.
-    """
-
-    takes: Callable[[int], float] = lambda _: 0.01
     size: Callable[[int], int] = lambda _: 5
-    waited_for: bool = True
-    fails: Mapping[int, Outcome] = field(default_factory=dict)
+    fails: Mapping[int, int | Exception] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
 
     def __call__(self, url: str, _: Wanted) -> Response:
@@ -55,10 +44,7 @@ class Pages:
         self.asked.append(number)
         if isinstance(outcome, Exception):
             raise outcome
-        # The clock of the tests stands still, at 1000.
-        received_at = 1001.0 if self.waited_for else 999.0
-        content = Body(url.encode(), self.size(number))
-        return Response(outcome, {}, content, received_at - self.takes(number), received_at)
+        return Response(outcome, {}, Body(url.encode(), self.size(number)), 0)
 
 
 def following(first: int, *, sure: int = 10**6) -> Iterator[tuple[str, bool]]:
@@ -69,82 +55,41 @@ def following(first: int, *, sure: int = 10**6) -> Iterator[tuple[str, bool]]:
 class Reading:
     """A list that is read from page 1, each page followed by a plan."""
 
-    def __init__(self, pages: Pages, clock: VirtualClock) -> None:
+    def __init__(self, pages: Callable[[str, Wanted], Response], last: int = 0) -> None:
+        self._before = {*threading.enumerate()}
         self.pages = pages
-        self.prefetch = Prefetch(pages, clock)
-        self._before = set(threading.enumerate())
-
-    def read(self, last: int) -> "Reading":
+        self.prefetch = Prefetch(pages)
         for number in range(1, last + 1):
-            ahead = self.prefetch.take(str(number))
-            if ahead and not ahead.exception():
-                assert int(ahead.result().content) == number
-            self.prefetch.plan(following(number + 1))
-        return self
+            self.read(number)
+
+    def read(self, number: int) -> int | BaseException | None:
+        """Return the page's status, its error, or None where it must be asked for."""
+        ahead = self.prefetch.take(str(number))
+        self.prefetch.plan(following(number + 1))
+        if ahead is None or ahead.exception():
+            return ahead.exception() if ahead else None
+        assert int(ahead.result().content) == number
+        return ahead.result().status
 
     @property
-    def threads(self) -> set[threading.Thread]:
-        return set(threading.enumerate()) - self._before
+    def threads(self) -> list[threading.Thread]:
+        return [*{*threading.enumerate()} - self._before]
 
     def close(self) -> list[int]:
         """Return the pages that were asked for, in order of their numbers, when all is over."""
-        threads = self.threads
+        self.join()
         self.prefetch.close()
-        for thread in threads:
-            thread.join(10)
+        assert isinstance(self.pages, Pages)
         return sorted(self.pages.asked)
 
-
-@pytest.fixture(autouse=True)
-def idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor is not in use, unless a test says so."""
-    monkeypatch.setattr(time, "process_time", lambda: 0.0)
+    def join(self) -> None:
+        for thread in self.threads:
+            thread.join(10)
 
 
-def windows(clock: VirtualClock, last_pages: range, **server: object) -> list[int]:
-    """Return how many pages are ahead after each of these was read."""
-    found = []
-    for last in last_pages:
-        asked = Reading(Pages(**server), clock).read(last).close()  # type: ignore[arg-type]
-        # None is left out and none is asked for twice, whatever the threads did.
-        assert asked == [*range(2, len(asked) + 2)]
-        found.append(asked[-1] - last)
-    return found
-
-
-def test_what_was_not_planned_must_be_asked_for(clock: VirtualClock) -> None:
-    reading = Reading(Pages(), clock)
-    assert reading.prefetch.take("1") is None
-    assert reading.close() == []
-
-
-def test_the_window_doubles_while_responses_are_waited_for(clock: VirtualClock) -> None:
-    assert windows(clock, range(1, 9)) == [1, 2, 4, 8, 16, 24, 24, 24]
-
-
-def test_the_window_stays_while_responses_are_there_in_time(clock: VirtualClock) -> None:
-    assert windows(clock, range(1, 9), waited_for=False) == [1] * 8
-
-
-@pytest.mark.parametrize(("share", "window"), [(0.89, 16), (0.91, 1)], ids=["idle", "busy"])
-def test_the_window_stays_where_the_processor_is_what_is_waited_for(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, share: float, window: int
-) -> None:
-    monkeypatch.setattr(time, "process_time", lambda: 5 + share * clock.monotonic())
+def test_pages_are_handed_over_in_order_each_asked_for_once() -> None:
+    fourth = threading.Event()
     pages = Pages()
-    reading = Reading(pages, clock)
-    for number in range(1, 6):
-        reading.prefetch.take(str(number))
-        reading.prefetch.plan(following(number + 1))
-        # Far less than a response is late.
-        clock.advance(0.01)
-    assert reading.close()[-1] == 5 + window
-
-
-def test_pages_that_arrive_in_another_order_are_handed_over_as_asked_for(
-    clock: VirtualClock,
-) -> None:
-    pages, fourth = Pages(), threading.Event()
 
     def fetch(url: str, wanted: Wanted) -> Response:
         assert url != "3" or fourth.wait(10)
@@ -153,155 +98,96 @@ def test_pages_that_arrive_in_another_order_are_handed_over_as_asked_for(
             fourth.set()
         return response
 
-    reading = Reading(pages, clock)
-    reading.prefetch = Prefetch(fetch, clock)
-    reading.read(4)
-    assert pages.asked[:3] == [2, 4, 3]
+    reading = Reading(fetch)
+    assert [reading.read(number) for number in range(1, 41)] == [None] + [200] * 39
+    reading.join()
+    assert sorted(pages.asked) == [*range(2, 41 + MOST_AHEAD)]
 
 
 @pytest.mark.parametrize(
-    ("fast", "slow", "narrowest"),
-    [(0.01, 0.0499, 24), (0.01, 0.0501, 1), (0.4, 0.799, 24), (0.4, 0.801, 1)],
+    ("size", "ahead"),
+    [(5, MOST_AHEAD), (LARGEST_AHEAD, 6), (2**26, 1), (2**25, 2), (2**22, 16)],
 )
-def test_responses_that_get_twice_as_slow_narrow_the_window(
-    clock: VirtualClock, fast: float, slow: float, narrowest: int
+def test_large_pages_narrow_the_window_to_what_memory_holds(size: int, ahead: int) -> None:
+    # One that is large is enough.
+    pages = Pages(size=lambda number: size if number == 2 else 5)
+    assert Reading(pages, 60).close()[-1] == 60 + ahead
+
+
+@pytest.mark.parametrize("outcome", [OSError("lost"), 500, 400], ids=["lost", "500", "400"])
+def test_a_failure_is_handed_over_and_the_pages_after_it_are_fetched_anew_few_at_first(
+    outcome: int | Exception,
 ) -> None:
-    def takes(number: int) -> float:
-        return fast if number <= 40 else slow
-
-    at_first = windows(clock, range(40, 44), takes=takes)
-    assert at_first == [24, *((24, 24, 24) if narrowest == 24 else (23, 22, 21))]
-    assert windows(clock, range(90, 91), takes=takes) == [narrowest]
-
-
-def test_large_pages_narrow_the_window_to_what_memory_holds(clock: VirtualClock) -> None:
-    (window,) = windows(clock, range(9, 10), size=lambda _: LARGEST_AHEAD)
-    assert window * LARGEST_AHEAD <= 64 * 2**20 < (window + 1) * LARGEST_AHEAD
-    # One that is large is enough, and however large pages are, one may be ahead.
-    assert windows(clock, range(60, 61), size=lambda n: 2**25 if n == 2 else 5) == [2]
-    assert windows(clock, range(3, 4), size=lambda n: 2**27 if n == 2 else 5) == [1]
+    pages = Pages(fails={20: outcome, 21: 503})
+    reading = Reading(pages, 19)
+    reading.join()
+    assert reading.read(20) == outcome
+    reading.join()
+    assert pages.asked[-1] == 21
+    assert [reading.read(number) for number in range(21, 30)] == [200] * 9
+    asked = reading.close()
+    # All that was ahead was asked for twice, and what follows once.
+    assert asked == sorted([*range(2, 29 + MOST_AHEAD + 1), *range(21, 20 + MOST_AHEAD)])
 
 
-FAILURES = {"lost": OSError("lost"), "500": 500, "400": 400}
+class NoRoomError(LimitError):
+    def __init__(self) -> None:
+        Exception.__init__(self)
 
 
-@pytest.mark.parametrize("outcome", FAILURES.values(), ids=FAILURES)
-def test_a_failure_is_handed_over_as_such_and_others_come_one_by_one(
-    clock: VirtualClock, outcome: Outcome
-) -> None:
-    ends = []
-    for last in range(19, 26):
-        reading = Reading(Pages(fails={20: outcome}), clock)
-        reading.read(min(last, 19))
-        if last >= 20:
-            ahead = reading.prefetch.take("20")
-            assert ahead
-            failed = ahead.exception() or ahead.result().status
-            assert failed == outcome
-        for number in range(20, last + 1):
-            assert number == 20 or reading.prefetch.take(str(number))
-            reading.prefetch.plan(following(number + 1))
-        ends.append(reading.close()[-1])
-    # What is ahead is enough until the window has grown again from one page.
-    assert ends == [43, 43, 43, 43, 43, 43, 49]
+@pytest.mark.parametrize("error", [CancelledError(), NoRoomError()], ids=["cancelled", "limit"])
+def test_what_was_not_sent_must_be_asked_for(error: Exception) -> None:
+    reading = Reading(Pages(fails={5: error}), 4)
+    assert reading.read(5) is None
+    assert reading.read(6) == 200
 
 
-@pytest.mark.parametrize(
-    "error",
-    [CancelledError(), LimitError(5, is_exceeded=True), Fault("large_body", megabytes=10)],
-    ids=["cancelled", "limit", "too large"],
-)
-def test_what_did_not_leave_or_is_too_large_must_be_asked_for(
-    clock: VirtualClock, error: Exception
-) -> None:
-    reading = Reading(Pages(fails={5: error}), clock).read(4)
-    assert reading.prefetch.take("5") is None
-    assert reading.prefetch.take("6")
-
-
-def test_where_pages_are_too_large_no_other_is_fetched_in_vain(clock: VirtualClock) -> None:
+def test_where_a_page_is_too_large_no_other_is_fetched_in_vain() -> None:
     too_large = Fault("large_body", megabytes=10)
-    all_are = Pages(fails=dict.fromkeys(range(5, 50), too_large))
-    assert Reading(all_are, clock).read(40).close() == [*range(2, 13)]
-    one_is = Pages(fails={5: too_large})
-    assert Reading(one_is, clock).read(40).close()[-1] == 40 + MOST_AHEAD
+    reading = Reading(Pages(fails=dict.fromkeys(range(5, 50), too_large)), 4)
+    assert [reading.read(number) for number in range(5, 40)] == [None] * 35
+    assert reading.close() == [*range(2, 5 + MOST_AHEAD)]
 
 
-def test_what_failed_beside_a_page_is_asked_for_again_after_it(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[Future[Response]] = []
+def test_what_is_given_up_is_not_wanted_or_handed_over_any_more() -> None:
+    all_asked, given_up = threading.Barrier(MOST_AHEAD + 1), threading.Event()
+    wants: list[tuple[str, bool]] = []
 
-    class Recorded(Future[Response]):
-        def __init__(self) -> None:
-            super().__init__()
-            begun.append(self)
+    def fetch(url: str, wanted: Wanted) -> Response:
+        assert wanted()
+        all_asked.wait(10)
+        assert given_up.wait(10)
+        wants.append((url, wanted()))
+        raise CancelledError
 
-    monkeypatch.setattr(module, "Future", Recorded)
-    reading = Reading(Pages(fails={5: 500, 6: OSError("lost"), 8: 503}), clock).read(4)
-    for ahead in begun:
-        ahead.exception(10)
-    assert reading.prefetch.take("5")
-    reading.prefetch.plan(following(6))
-    again = reading.prefetch.take("6")
-    assert again
-    assert again.result().status == 200
-    reading.prefetch.plan(following(7))
-    assert reading.close().count(7) == 1
-    assert reading.pages.asked.count(6) == reading.pages.asked.count(8) == 2
+    reading = Reading(fetch)
+    reading.prefetch.plan(following(1))
+    all_asked.wait(10)
+    threads = reading.threads
+    assert len(threads) == MOST_AHEAD
+    assert all(thread.daemon for thread in threads)
+    reading.prefetch.forget()
+    assert reading.prefetch.take("1") is None
+    given_up.set()
+    reading.join()
+    assert sorted(wants) == sorted((str(n), False) for n in range(1, MOST_AHEAD + 1))
 
 
 @pytest.mark.parametrize("last", [1, 18, 19, 39, 100, 500])
-def test_pages_that_may_not_exist_are_at_most_a_twentieth_of_the_requests(
-    clock: VirtualClock, last: int
-) -> None:
-    reading = Reading(Pages(), clock)
+def test_pages_that_may_not_exist_are_at_most_a_twentieth_of_the_requests(last: int) -> None:
+    reading = Reading(Pages())
     for number in range(1, last + 1):
         reading.prefetch.take(str(number))
         reading.prefetch.plan(following(number + 1, sure=int(number < last)))
-    asked = reading.close()
-    wasted = [number for number in asked if number > last]
+    wasted = [number for number in reading.close() if number > last]
     requests = last + len(wasted)
-    assert len(wasted) <= MOST_WASTED * requests
+    assert len(wasted) <= requests / 20
     # One more would have been too many, or too far ahead.
-    assert len(wasted) == MOST_AHEAD or len(wasted) + 1 > MOST_WASTED * (requests + 1)
+    assert len(wasted) == MOST_AHEAD or len(wasted) + 1 > (requests + 1) / 20
 
 
-def test_pages_that_are_x(clock: VirtualClock) -> None:
-    reading = Reading(Pages(), clock).read(3)
-    reading.prefetch.take("4")
-    reading.prefetch.plan([("100", True), ("101", True), ("102", False), ("103", True)])
-    asked = reading.close()
-    assert {100, 101} <= {*asked}
-    assert not {102, 103} & {*asked}
-
-
-def test_after_closing_nothing_is_wanted_or_handed_over(clock: VirtualClock) -> None:
-    asked, closed = threading.Event(), threading.Event()
-    wants: list[bool] = []
-
-    def fetch(_: str, wanted: Wanted) -> Response:
-        wants.append(wanted())
-        asked.set()
-        assert closed.wait(10)
-        wants.append(wanted())
-        raise CancelledError
-
-    reading = Reading(Pages(), clock)
-    reading.prefetch = Prefetch(fetch, clock)
-    reading.prefetch.plan(following(1))
-    assert asked.wait(10)
-    threads = reading.threads
-    reading.prefetch.close()
-    assert reading.prefetch.take("1") is None
-    closed.set()
-    for thread in threads:
-        thread.join(10)
-    assert wants == [True, False]
-
-
-def test_a_page_that_was_handed_over_is_not_kept(clock: VirtualClock) -> None:
-    reading = Reading(Pages(), clock)
+def test_a_page_that_was_handed_over_is_not_kept() -> None:
+    reading = Reading(Pages())
     reading.prefetch.plan(following(1))
     taken = reading.prefetch.take("1")
     assert taken
@@ -312,13 +198,17 @@ def test_a_page_that_was_handed_over_is_not_kept(clock: VirtualClock) -> None:
     assert released.wait(10)
 
 
-def test_threads_are_no_more_than_pages_ahead_keep_no_process_and_end_with_the_list(
-    clock: VirtualClock,
+def test_a_machine_that_lets_few_threads_start_fetches_fewer_pages_ahead(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reading = Reading(Pages(), clock).read(100)
-    threads = reading.threads
-    assert 1 <= len(threads) <= MOST_AHEAD
-    assert all(thread.daemon for thread in threads)
-    reading.close()
-    assert not any(thread.is_alive() for thread in threads)
-    assert len(reading.pages.asked) == 99 + MOST_AHEAD
+    start, allowed = threading.Thread.start, iter(range(3))
+
+    def refuse(thread: threading.Thread) -> None:
+        if next(allowed, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    reading = Reading(Pages())
+    assert [reading.read(number) for number in range(1, 7)] == [None, 200, 200, 200, None, None]
+    assert reading.close() == [2, 3, 4]

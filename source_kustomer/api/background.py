@@ -10,10 +10,9 @@ Value = TypeVar("Value")
 
 def start(function: Callable[[], Value]) -> Future[Value]:
     """Run a function on a thread, or at once where the machine lets no more threads start."""
-    future = Future[Value]()
-    try:
-        _start(function, future)
-    except RuntimeError:
+    future = start_if_possible(function)
+    if future is None:
+        future = Future()
         _run(function, future)
     return future
 
@@ -22,14 +21,10 @@ def start_if_possible(function: Callable[[], Value]) -> Future[Value] | None:
     """Run a function on a thread, None where the machine lets no more threads start."""
     future = Future[Value]()
     try:
-        _start(function, future)
+        threading.Thread(target=_run, args=(function, future), daemon=True).start()
     except RuntimeError:
         return None
     return future
-
-
-def _start(function: Callable[[], Value], future: Future[Value]) -> None:
-    threading.Thread(target=_run, args=(function, future), daemon=True).start()
 
 
 def _run(function: Callable[[], Value], future: Future[Value]) -> None:

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from airbyte_cdk.models import FailureType
 from source_kustomer.api import background
 from source_kustomer.api.decode import decode
 from source_kustomer.api.headers import RateHeaders
-from source_kustomer.api.rate_limit import CancelledError, LimitError, RateLimiter
+from source_kustomer.api.rate_limit import LimitError, RateLimiter
 from source_kustomer.api.transport import LARGEST_BODY, HttpTransport, Response, Transport
 from source_kustomer.config import Config
 from source_kustomer.errors import Cause, Evidence, Failure, Fault, failure
@@ -74,7 +74,7 @@ class Target:
 
 
 class _Attempts:
-    """The attempts at one page so far, and the rules of waiting and ending."""
+    """The attempts at one page so far, and when they end."""
 
     def __init__(self, timing: Timing, clock: Clock, ends_at: float) -> None:
         self.number = 1
@@ -102,7 +102,7 @@ class _Attempts:
         longest = self._timing.backoff * 2.0 ** (self.number - 1)
         return min(longest, self._timing.longest_backoff) * random.uniform(0.75, 1)  # noqa: S311
 
-    def are_over(self, cause: Cause, wait: float, *, is_outage: bool) -> bool:
+    def should_stop(self, cause: Cause, wait: float, *, is_outage: bool) -> bool:
         """Whether no attempt follows this one, which failed for `cause`."""
         if math.isinf(cause.attempts):
             return False
@@ -116,9 +116,8 @@ class _Attempts:
 class Client:
     """Sends requests within the rate limit, and retries them where that may help.
 
-    Threads share it. No attempt begins, and no response is waited for, after `seconds`.
-    `host_was_reached` only ever turns true; `is_outage` is true after a page failed for good that
-    others may fail for too.
+    Threads share it. No response is waited for after `seconds`. `is_outage` is true after a page
+    failed for good for a reason that others may share.
     """
 
     def __init__(
@@ -132,11 +131,11 @@ class Client:
         seconds: float = math.inf,
     ) -> None:
         self.base_url = config.base_url
-        self.host = urlsplit(config.base_url).netloc
         self.timing = timing
         self.clock = clock
         self.limiter = limiter or RateLimiter(config.share, timing, clock)
-        self.host_was_reached = self.is_outage = False
+        self.is_outage = False
+        self._host_was_reached = False
         self._ends_at = clock.monotonic() + seconds
         self._config = config
         self._transport = transport or HttpTransport(config, timing, clock)
@@ -154,17 +153,18 @@ class Client:
 
         Raises `CancelledError` and `LimitError` if it was not sent, and what the transport raises.
         """
+        attempts = attempts or _Attempts(self.timing, self.clock, self._ends_at)
         began = self.clock.monotonic()
-        with self.limiter.request(wanted, attempts.limit_left if attempts else None) as observe:
-            if attempts:
-                attempts.limited += self.clock.monotonic() - began
+        with self.limiter.request(wanted, attempts.limit_left) as observe:
+            attempts.limited += self.clock.monotonic() - began
             traffic.add(requests=1)
             response = self._in_time(partial(self._transport.get, url, largest_body))
             headers = RateHeaders.parse(response.headers, self.clock.time())
-            pause = headers.wait if response.status == _UNAVAILABLE else None
-            is_pause = pause is not None and pause <= self.timing.limit
-            observe(headers, exceeded=response.status == _TOO_MANY or is_pause)
-        self.host_was_reached = True
+            # A server that is unavailable for longer is no rate limit, and is retried.
+            is_pause = response.status == _UNAVAILABLE and headers.wait is not None
+            is_short = is_pause and (headers.wait or 0.0) <= attempts.limit_left
+            observe(headers, exceeded=response.status == _TOO_MANY or is_short)
+        self._host_was_reached = True
         traffic.add(received_bytes=len(response.content))
         return response
 
@@ -186,16 +186,16 @@ class Client:
         attempts = _Attempts(self.timing, self.clock, self._ends_at)
         while True:
             send = partial(self.send, url, target.traffic, attempts=attempts)
-            known = partial(
-                Evidence,
+            known = Evidence(
                 is_list=target.is_list,
                 is_reading=is_reading,
-                host_was_reached=self.host_was_reached,
+                host_was_reached=self._host_was_reached,
             )
             try:
                 value = _attempt(ahead.result if ahead else send, accept, known)
             except LimitError:
-                raise self._failure(known(exception=Fault("rate_limit")), target) from None
+                limited = replace(known, exception=Fault("rate_limit"))
+                raise self._failure(limited, target) from None
             except _UnsuccessfulError as e:
                 failed = self._failure(explain(e.evidence), target)
             else:
@@ -203,7 +203,7 @@ class Client:
                 return value
             ahead = None
             seconds = attempts.wait(failed)
-            if attempts.are_over(failed.cause, seconds, is_outage=self.is_outage):
+            if attempts.should_stop(failed.cause, seconds, is_outage=self.is_outage):
                 self.is_outage = self.is_outage or _may_be_an_outage(failed)
                 raise failed
             target.traffic.add(retries=1)
@@ -233,7 +233,7 @@ class Client:
             evidence,
             secret=self._config.api_key,
             organization=self._config.organization,
-            host=self.host,
+            host=urlsplit(self.base_url).netloc,
             what=target.what,
             role=target.role,
         )
@@ -247,23 +247,21 @@ class _UnsuccessfulError(Exception):
         self.evidence = evidence
 
 
-def _attempt(
-    send: Callable[[], Response], accept: Accept[Value], known: Callable[..., Evidence]
-) -> Value:
+def _attempt(send: Callable[[], Response], accept: Accept[Value], known: Evidence) -> Value:
     try:
         response = send()
-    except (CancelledError, LimitError):
+    except LimitError:
         raise
     except Exception as e:  # noqa: BLE001
         # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
-        raise _UnsuccessfulError(known(exception=e)) from None
-    refused = known(status=response.status, body=response.content, host_was_reached=True)
+        raise _UnsuccessfulError(replace(known, exception=e)) from None
+    refused = replace(known, status=response.status, body=response.content)
     if response.status not in _SUCCESS:
         raise _UnsuccessfulError(refused)
     try:
         return accept(decode(response.content))
     except Fault as e:
-        raise _UnsuccessfulError(known(exception=e)) from None
+        raise _UnsuccessfulError(replace(known, exception=e)) from None
     except ValueError:
         raise _UnsuccessfulError(refused) from None
 
@@ -271,4 +269,5 @@ def _attempt(
 def _may_be_an_outage(failed: Failure) -> bool:
     """Whether other lists may fail for it too: it passes, and is no fault of this document."""
     is_transient = failed.failure_type is FailureType.transient_error
-    return is_transient and not isinstance(failed.evidence.exception, Fault)
+    is_of_document = isinstance(failed.evidence.exception, Fault) or failed.cause.ends_list
+    return is_transient and not is_of_document

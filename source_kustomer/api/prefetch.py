@@ -30,7 +30,7 @@ class Prefetch:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
         self._running: dict[str, Future[Response]] = {}
-        self._is_closed = False
+        self._generation = 0
         self._requests = 0
         self._largest = 1
         self._most = MOST_AHEAD
@@ -51,6 +51,9 @@ class Prefetch:
             return ahead
         # What failed together is asked for again when this page has waited and arrived.
         self.forget()
+        if isinstance(error, Fault):
+            # Pages of this list are too large, and would be asked for twice.
+            self._largest = _MOST_BYTES_AHEAD + 1
         return None if isinstance(error, Fault | LimitError | CancelledError) else ahead
 
     def plan(self, following: Iterable[tuple[str, bool]]) -> None:
@@ -61,8 +64,8 @@ class Prefetch:
             if place >= most or guesses > _MOST_WASTED * (self._requests + 1):
                 return
             if url not in self._running:
-                fetch = partial(self._fetch, url, lambda: not self._is_closed)
-                started = background.start_if_possible(fetch)
+                wanted = partial(self._is_current, self._generation)
+                started = background.start_if_possible(partial(self._fetch, url, wanted))
                 if started is None:
                     return
                 self._requests += 1
@@ -70,10 +73,13 @@ class Prefetch:
 
     def forget(self) -> None:
         """Fetch again what was fetched, one page at first."""
-        self._running.clear()
+        self.close()
         self._most = 1
 
     def close(self) -> None:
         """Give up what was not taken; requests that have not been sent are not sent any more."""
-        self._is_closed = True
+        self._generation += 1
         self._running.clear()
+
+    def _is_current(self, generation: int) -> bool:
+        return generation == self._generation

@@ -1,4 +1,4 @@
-"""One request leaves, one whole response comes back, within its timeouts and below a size."""
+"""Sends one request and returns its whole response, within timeouts and up to a size."""
 
 import os
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _BAD_REQUEST = 400
 # A hundred records of the largest known size are far below; beyond, memory is at risk.
 LARGEST_BODY = 256 * 1024 * 1024
 
-# Only the beginning of an error's body is looked at.
+# Of an error, only the beginning is read.
 _LONGEST_ERROR = 64 * 1024
 
 # As many as requests may be in flight, so that none has to be made anew.
@@ -41,13 +41,12 @@ _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 @dataclass(frozen=True)
 class Response:
-    """A whole response; `headers` are by lower-case name, the times are of a monotonic clock."""
+    """A whole response; `headers` are by lower-case name, `sent_at` is of a monotonic clock."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes
     sent_at: float
-    received_at: float
 
     @property
     def is_error(self) -> bool:
@@ -56,7 +55,7 @@ class Response:
 
 
 class Transport(Protocol):
-    """What sends a request and returns its response, whatever its status."""
+    """Sends requests."""
 
     def get(self, url: str, largest_body: int = LARGEST_BODY) -> Response: ...
 
@@ -85,7 +84,7 @@ class HttpTransport:
         with self._adapter.send(request, timeout=timeout, stream=True, **self._settings) as answer:
             body = _body(answer, largest_body)
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, body, sent_at, self._clock.monotonic())
+        return Response(answer.status_code, headers, body, sent_at)
 
     @cached_property
     def _request(self) -> requests.PreparedRequest:
@@ -109,7 +108,7 @@ class HttpTransport:
 
 
 def _body(answer: requests.Response, largest: int) -> bytes:
-    """Read a body; of an error, whose headers and status say what to do, what can be read."""
+    """Read a body; of an error, whose status and headers say what to do, as much as arrives."""
     body, is_error = bytearray(), answer.status_code >= _BAD_REQUEST
     try:
         while chunk := answer.raw.read1(_CHUNK, decode_content=True):

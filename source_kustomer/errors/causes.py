@@ -1,6 +1,5 @@
 """The table of causes: everything that can go wrong, and which row explains it."""
 
-import errno
 import http.client
 import math
 import socket
@@ -61,7 +60,7 @@ CAUSES: Final = (
         "The proxy between this connector and {host} does not let requests through: check "
         "HTTPS_PROXY, HTTP_PROXY and NO_PROXY where the connector runs, and the user name and "
         "password in them if the proxy asks for these.",
-        lambda e: 407 in {e.status, e.tunnel_status}
+        lambda e: e.status == 407
         or e.raised(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError),
     ),
     Cause(
@@ -211,13 +210,6 @@ CAUSES: Final = (
         "file of them in REQUESTS_CA_BUNDLE.",
         lambda e: e.raised(
             requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError
-        ),
-    ),
-    Cause(
-        "full_machine", "a local disk or memory that is full", _ONCE, _SYSTEM,
-        "The machine where the connector runs has no disk space or memory left: free some there.",
-        lambda e: any(
-            isinstance(x, OSError) and x.errno in {errno.ENOSPC, errno.ENOMEM} for x in e.chain
         ),
     ),
     Cause(

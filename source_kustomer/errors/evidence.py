@@ -11,9 +11,6 @@ from typing import Any
 
 from urllib3.exceptions import ProxyError
 
-# Only the beginning of an error's body is looked at.
-_LONGEST_ERROR = 64 * 1024
-
 _UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 _REFUSALS = frozenset({401, 403})
@@ -63,7 +60,7 @@ class Evidence:
     def document(self) -> Any:
         """The body's JSON, None where it is none."""
         try:
-            return json.loads(self.body[:_LONGEST_ERROR])
+            return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
@@ -97,13 +94,6 @@ class Evidence:
     def says(self, pattern: str) -> bool:
         """Whether the words of an error match a pattern, in any case."""
         return re.search(pattern, self.words, re.IGNORECASE) is not None
-
-    @property
-    def tunnel_status(self) -> int | None:
-        """The status with which a proxy refused a tunnel; http.client has it in a text only."""
-        texts = (str(e) for e in self.chain if isinstance(e, OSError))
-        found = (re.match(r"Tunnel connection failed: (\d{3})", text) for text in texts)
-        return next((int(match[1]) for match in found if match), None)
 
     @property
     def is_unknown_name(self) -> bool:
