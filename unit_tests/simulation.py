@@ -2,8 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -48,21 +47,15 @@ class Minute:
         return RateHeaders(self._limit, self._limit - len(self._taken))
 
 
-@dataclass(frozen=True)
-class Others:
-    """Requests of others between two moments, evenly, or as Poisson arrivals."""
-
-    per_minute: float
-    begin: float = -60.0
-    end: float = math.inf
-    chance: Random | None = None
-
-    def times(self) -> Iterator[float]:
-        gap = 60 / self.per_minute if self.per_minute else math.inf
-        now = self.begin + gap / 3
-        while now < self.end:
-            yield now
-            now += self.chance.expovariate(1 / gap) if self.chance else gap
+def others(
+    per_minute: float, begin: float = -60.0, end: float = math.inf, chance: Random | None = None
+) -> Iterator[float]:
+    """Yield the moments of others' requests, evenly, or as Poisson arrivals."""
+    gap = 60 / per_minute if per_minute else math.inf
+    now = begin + gap / 3
+    while now < end:
+        yield now
+        now += chance.expovariate(1 / gap) if chance else gap
 
 
 class Connector:
@@ -85,14 +78,15 @@ class Connector:
 class Simulation:
     """Runs connectors and others against a server, from moment 0."""
 
-    def __init__(self, server: Minute, connectors: Sequence[Connector], *others: Others) -> None:
+    def __init__(
+        self, server: Minute, connectors: Sequence[Connector], others: Iterable[float] = ()
+    ) -> None:
         self.others_refused: list[float] = []
         self._server = server
         self._chance = Random(5)
         self._events: list[tuple[float, int, Event]] = []
         self._number = count()
-        for some in others:
-            self._at_next(some.times())
+        self._at_next(iter(others))
         for connector in connectors:
             self._at(connector.begin, partial(self._send, connector, 0))
 

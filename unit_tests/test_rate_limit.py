@@ -10,7 +10,7 @@ from statistics import mean
 
 import pytest
 from fakes import VirtualClock
-from simulation import MINUTES, Connector, Minute, Others, Simulation
+from simulation import MINUTES, Connector, Minute, Simulation, others
 from typing_extensions import override
 
 from source_kustomer.api.headers import RateHeaders
@@ -387,14 +387,16 @@ def test_whatever_others_use_few_requests_are_refused_and_what_is_left_is_used(
 ) -> None:
     ours, refused, used = 0, 0, []
     limits = ((300, 0), (300, 90), (300, 150), (300, 240), (1000, 500))
-    for (limit, per_minute), minute, latency in product(limits, MINUTES, LATENCIES):
+    for (limit, theirs), minute, latency in product(limits, MINUTES, LATENCIES):
         connector = Connector(latency)
-        others = Others(per_minute, chance=None if seed is None else Random(seed))
-        simulation = Simulation(Minute(limit, minute, -57), [connector], others)
+        chance = None if seed is None else Random(seed)
+        simulation = Simulation(
+            Minute(limit, minute, -57), [connector], others(theirs, chance=chance)
+        )
         simulation.run(600)
         ours += len(connector.refused)
         refused += len(simulation.others_refused)
-        used.append(connector.per_minute(0, 600) / min(0.8 * limit, 0.95 * limit - per_minute))
+        used.append(connector.per_minute(0, 600) / min(0.8 * limit, 0.95 * limit - theirs))
     assert ours <= most_ours
     assert refused <= most_others
     assert mean(used) >= 0.95
@@ -414,7 +416,7 @@ def test_a_read_that_is_started_again_after_25_seconds_recovers_in_40(minute: st
 @ANY_LATENCY
 def test_when_others_stop_their_requests_a_minute_are_used(minute: str, latency: float) -> None:
     connector = Connector(latency)
-    Simulation(Minute(300, minute), [connector], Others(240, end=200)).run(315)
+    Simulation(Minute(300, minute), [connector], others(240, end=200)).run(315)
     assert connector.per_minute(255, 315) >= 0.9 * 240
 
 
@@ -422,7 +424,7 @@ def test_when_others_stop_their_requests_a_minute_are_used(minute: str, latency:
 @ANY_LATENCY
 def test_others_that_begin_suddenly_are_made_room_for(minute: str, latency: float) -> None:
     connector = Connector(latency)
-    simulation = Simulation(Minute(300, minute), [connector], Others(150, begin=200))
+    simulation = Simulation(Minute(300, minute), [connector], others(150, begin=200))
     simulation.run(600)
     assert len(connector.refused) <= 2
     assert len(simulation.others_refused) <= 30
@@ -430,12 +432,12 @@ def test_others_that_begin_suddenly_are_made_room_for(minute: str, latency: floa
 
 @ANY_MINUTE
 @ANY_LATENCY
-@pytest.mark.parametrize("others", [300, 600])
+@pytest.mark.parametrize("used", [300, 600])
 def test_where_others_use_everything_it_asks_seldom_and_gets_some(
-    minute: str, latency: float, others: float
+    minute: str, latency: float, used: float
 ) -> None:
     connector = Connector(latency)
-    Simulation(Minute(300, minute), [connector], Others(others)).run(600)
+    Simulation(Minute(300, minute), [connector], others(used)).run(600)
     assert connector.per_minute(0, 600) >= 1.9
     assert len(connector.refused) <= 40
 
