@@ -117,7 +117,8 @@ def test_every_custom_suffix_is_explained_with_its_type(
     properties: dict[str, object] = {f"a{suffix}": {} for suffix in SUFFIXES}
     metadata = Reply(body={"data": {"attributes": {"properties": properties}}})
     transport.script = by_path({"metadata/user": metadata}, otherwise=Reply(body=page()))
-    columns = custom_columns(client, Probe(client), Target("users"), "user", f"{BASE}users")
+    target = Target.of_list("users", "")
+    columns = custom_columns(client, Probe(client), target, f"{BASE}users", "users", "user")
     for suffix, kind in rows:
         column = columns[f"custom_a{suffix}"]
         assert kind == ("timestamp" if "format" in column else column["type"][1]), suffix

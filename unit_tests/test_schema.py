@@ -39,8 +39,8 @@ def columns(
     transport.script = by_path(
         {"metadata/customer": definitions, "customers": sample or customers(), PROBE: probe}
     )
-    target = Target("customers", "role.of.the.list", is_list=True)
-    return custom_columns(client, Probe(client), target, "customer", SAMPLE)
+    target = Target.of_list("customers", "role.of.the.list")
+    return custom_columns(client, Probe(client), target, SAMPLE, "customers", "customer")
 
 
 def forms(columns: Mapping[str, Column]) -> dict[str, Column]:
