@@ -11,7 +11,7 @@ from source_kustomer.api.decode import decode
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.rate_limit import LimitError, RateLimiter
 from source_kustomer.config import Config
-from source_kustomer.errors import Outcome, failure
+from source_kustomer.errors import Evidence, failure
 from source_kustomer.timing import Timing
 from tools.contract.exchange import Exchange
 
@@ -116,7 +116,7 @@ def explain(exchange: Exchange, config: Config) -> tuple[str, str]:
     """Return what the connector takes an error for: a name, and a sentence with the account's."""
     if exchange.unasked:
         return exchange.unasked, f"{exchange.unasked}."
-    outcome = Outcome(
+    evidence = Evidence(
         status=exchange.status,
         body=exchange.content,
         exception=exchange.exception,
@@ -124,5 +124,5 @@ def explain(exchange: Exchange, config: Config) -> tuple[str, str]:
         host_was_reached=exchange.status is not None,
     )
     known = {"organization": config.organization, "host": config.base_url.split("/")[2]}
-    failed = failure(outcome, secret=config.api_key, stream="the API", role="", **known)
+    failed = failure(evidence, secret=config.api_key, what="the API", role="", **known)
     return failed.cause.name.replace("_", " "), str(failed.message)
