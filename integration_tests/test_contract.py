@@ -367,13 +367,13 @@ PAGE = Reply(503, "<html>Back soon", {"Content-Type": "text/html"})
     [
         (PAGE, "web page"),
         (replace(PAGE, status=200), "web page"),
-        (Reply(302, "", {"Location": "https://login.example"}), "redirects"),
+        (Reply(302, "", {"Location": "https://login.example"}), "redirect"),
         (Reply(407), "proxy"),
         (Reply(500), "status 500"),
         (Reply(429, "", {"Retry-After": "3600"}), "rate limit"),
         (Reply(429, "", {"Retry-After": "0"}), "rate limit"),
         (Reply(reset=True), "connection"),
-        (Reply(hang=1.0), "did not answer in time"),
+        (Reply(hang=1.0), "in time"),
     ],
     ids=["503", "200", "302", "407", "500", "429 long", "429 for ever", "reset", "silence"],
 )
@@ -592,7 +592,7 @@ def test_an_interrupt_leaves_what_was_seen_and_no_traceback(
     [
         (None, "There is no "),
         ("{", "not JSON"),
-        ('{"org_name": "acme", "api_key": ""}', "is empty"),
+        ('{"org_name": "acme", "api_key": ""}', "The API key"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_ends_it_in_a_sentence(
