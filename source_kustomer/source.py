@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from source_kustomer.api import background
 from source_kustomer.api.client import Client
+from source_kustomer.api.probe import Probe
 from source_kustomer.check import check_access
 from source_kustomer.config import Config, InvalidConfigError
 from source_kustomer.stream import KustomerStream
@@ -87,7 +88,8 @@ class SourceKustomer(AbstractSource):
 
 
 def _streams(client: Client) -> list[KustomerStream]:
-    return [stream(client) for stream in STREAMS]
+    probe = Probe(client)
+    return [stream(client, probe) for stream in STREAMS]
 
 
 def parsed(config: Mapping[str, Any]) -> Config:

@@ -59,12 +59,12 @@ class KustomerStream(HttpStream):
     # The resource whose metadata describe the list's custom attributes.
     metadata: ClassVar[str | None] = None
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, probe: Probe) -> None:
         # With its own cursor, a stream is resumable although it overrides `read_records`.
         self.cursor = ResumableFullRefreshCursor()
         super().__init__()
         self._client = client
-        self._probe = Probe(client)
+        self._probe = probe
         self._reading: _Reading | None = None
         self._configured: dict[str, Any] | None = None
 

@@ -27,6 +27,7 @@ from fakes import (
 from sockets import Server, hangs
 
 from source_kustomer import SourceKustomer
+from source_kustomer.api.probe import Probe
 from source_kustomer.api.client import Client
 from source_kustomer.check import check_access
 from source_kustomer.errors import Failure
@@ -198,7 +199,7 @@ def test_a_share_without_room_for_any_list_is_a_warning_if_the_key_is_accepted(
 
 def discover(client: Client) -> list[set[str]]:
     """Return the names of the columns of each list."""
-    streams = [stream(client).as_airbyte_stream() for stream in STREAMS]
+    streams = [stream(client, Probe(client)).as_airbyte_stream() for stream in STREAMS]
     return [{*stream.json_schema["properties"]} for stream in streams]
 
 

@@ -137,7 +137,7 @@ def test_a_key_that_is_too_short_to_be_one_masks_no_words(command: Command) -> N
     code, messages = command("check", key="e")
     (status,) = [message["connectionStatus"] for message in messages["CONNECTION_STATUS"]]
     assert (code, status["status"]) == (0, "FAILED")
-    assert "The API key is too short" in status["message"]
+    assert "The API key (api_key) is missing or invalid" in status["message"]
 
 
 @pytest.mark.parametrize("name", ["check", "discover"])

@@ -97,7 +97,7 @@ def test_a_configuration_is_parsed_with_the_environment(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
-    [({"org_name": ""}, "organization name is empty"), ({"api_key": [KEY]}, "key is not text")],
+    [({"org_name": ""}, "organization name (org_name)"), ({"api_key": [KEY]}, "API key (api_key)")],
 )
 def test_a_wrong_configuration_is_a_config_error_that_shows_no_key(
     source: SourceKustomer, wrong: dict[str, object], words: str

@@ -13,6 +13,7 @@ from fakes import BASE, PROBE, Reply, ScriptedTransport, VirtualClock, by_path, 
 from reading import Read, SourceOf, read
 
 from source_kustomer.api.client import Client
+from source_kustomer.api.probe import Probe
 from source_kustomer.stream import KustomerStream
 from source_kustomer.streams import STREAMS, Brands, Customers, Tags, Teams, Users
 
@@ -29,7 +30,7 @@ def read_stream(
 
 
 def read_tags(client: Client, state: Mapping[str, Any] | None = None) -> Read:
-    return read_stream(Tags(client), state)
+    return read_stream(Tags(client, Probe(client)), state)
 
 
 def cause_of(it: Read) -> str:
@@ -64,7 +65,7 @@ def logged(caplog: pytest.LogCaptureFixture, level: str = "WARNING") -> list[str
 
 
 def test_the_six_lists_have_their_pages_roles_and_metadata(client: Client) -> None:
-    streams = [stream(client) for stream in STREAMS]
+    streams = [stream(client, Probe(client)) for stream in STREAMS]
     assert {s.name: (s.largest_page, s.role, s.metadata) for s in streams} == {
         "customers": (100, "org.permission.customer.read", "customer"),
         "conversations": (100, "org.permission.conversation.read", "conversation"),
@@ -84,7 +85,7 @@ def test_the_first_page_is_the_largest_that_the_list_has(
     clock: VirtualClock,
     stream: type[KustomerStream],
 ) -> None:
-    it = stream(client)
+    it = stream(client, Probe(client))
     transport.script = by_path({it.name: Reply(body=page(total=0))})
     assert read_stream(it).ids == []
     # An empty list is asked for once more, after the longest pause.
@@ -267,9 +268,9 @@ def test_a_page_that_times_out_for_good_is_read_in_tenths_unless_all_lists_fail(
     assert read_tags(client).ids == ids(300)
     small_pages = [query for query in queries(transport) if query.endswith("pageSize=10")]
     assert small_pages == [f"page={n}&pageSize=10" for n in range(11, 21)]
-    assert cause_of(read_stream(Brands(client))) == "gateway_timeout"
+    assert cause_of(read_stream(Brands(client, Probe(client)))) == "gateway_timeout"
     tried = len(transport.sent)
-    assert cause_of(read_stream(Brands(client))) == "gateway_timeout"
+    assert cause_of(read_stream(Brands(client, Probe(client)))) == "gateway_timeout"
     assert len(transport.sent) == tried + 2
 
 
@@ -302,7 +303,9 @@ def test_a_list_ends_with_a_line_of_what_it_took(
 ) -> None:
     transport.script = by_path({"tags": Reply(501), "brands": Reply(body=page("b", total=1))})
     with caplog.at_level(logging.INFO, "airbyte"):
-        it = read(SourceOf(Tags(client), Brands(client)), "tags", "brands")
+        it = read(
+            SourceOf(Tags(client, Probe(client)), Brands(client, Probe(client))), "tags", "brands"
+        )
     assert it.ids == ["b"]
     tags, brands = [line for line in logged(caplog, "INFO") if " records on " in line]
     assert tags.startswith("tags: 0 records on 0 pages ")
@@ -314,7 +317,7 @@ def test_a_second_read_of_a_stream_starts_anew(
     client: Client, transport: ScriptedTransport
 ) -> None:
     transport.script = by_path({"tags": listed(100, 250, total=250)})
-    stream = Tags(client)
+    stream = Tags(client, Probe(client))
     assert [read_stream(stream).ids, read_stream(stream, {}).ids] == [ids(250), ids(250)]
 
 
@@ -327,7 +330,7 @@ METADATA = Reply(
 def test_a_schema_has_a_column_for_each_custom_attribute_and_is_asked_for_once(
     client: Client, transport: ScriptedTransport, stream: type[KustomerStream]
 ) -> None:
-    it = stream(client)
+    it = stream(client, Probe(client))
     transport.script = by_path({it.name: error(403), PROBE: ACCEPTED}, otherwise=METADATA)
     schema = it.get_json_schema()
     added = [name for name in schema["properties"] if name.startswith("custom_")]
@@ -343,7 +346,7 @@ def test_where_the_metadata_are_closed_the_largest_page_is_looked_at(
     transport.script = by_path(
         {"users": Reply(body={"data": [resource]}), PROBE: ACCEPTED}, otherwise=error(403)
     )
-    assert "custom_shiftStr" in Users(client).get_json_schema()["properties"]
+    assert "custom_shiftStr" in Users(client, Probe(client)).get_json_schema()["properties"]
     assert queries(transport, "users") == ["page=1&pageSize=500"]
 
 
@@ -351,7 +354,7 @@ def test_where_the_metadata_are_closed_the_largest_page_is_looked_at(
 def test_a_list_without_custom_attributes_asks_for_none(
     client: Client, transport: ScriptedTransport, stream: type[KustomerStream]
 ) -> None:
-    columns = stream(client).get_json_schema()["properties"]
+    columns = stream(client, Probe(client)).get_json_schema()["properties"]
     assert "name" in columns
     assert not [name for name in columns if name.startswith("custom")]
     assert transport.sent == []
@@ -366,7 +369,7 @@ def test_custom_attributes_fill_the_columns_that_the_catalog_has(
     document = {"data": [resource], "links": {}, "meta": {"total": 1}}
     transport.script = by_path({"customers": Reply(body=document)})
     plain = {"id": "c1", "type": None, "name": "5", "custom": custom}
-    assert read_stream(Customers(client), json_schema=catalog).records == [plain]
+    assert read_stream(Customers(client, Probe(client)), json_schema=catalog).records == [plain]
     configured = {
         "properties": {
             "custom_tierStr": {"type": ["null", "string"]},
@@ -375,7 +378,7 @@ def test_custom_attributes_fill_the_columns_that_the_catalog_has(
             "name": {"type": ["null", "integer"]},
         }
     }
-    (record,) = read_stream(Customers(client), json_schema=configured).records
+    (record,) = read_stream(Customers(client, Probe(client)), json_schema=configured).records
     assert record == plain | {"custom_tierStr": "5", "custom_sumNum": 1.5}
     assert transport.asked("metadata/customer") == []
 
@@ -383,7 +386,7 @@ def test_custom_attributes_fill_the_columns_that_the_catalog_has(
 def test_what_the_framework_asks_of_a_response_is_answered_without_a_request(
     client: Client, transport: ScriptedTransport
 ) -> None:
-    stream = Tags(client)
+    stream = Tags(client, Probe(client))
     assert (stream.url_base, stream.path(), stream.name) == (BASE, "tags", "tags")
     first, last = requests.Response(), requests.Response()
     first.raw = BytesIO(json.dumps(page("a", following="?page=2&pageSize=100")).encode())
