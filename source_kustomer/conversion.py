@@ -130,7 +130,7 @@ def conversion(column: Value) -> Convert:
         return lambda value: value
     if types[0] == "array":
         items = column.get("items")
-        item = conversion(items) if isinstance(items, Mapping) and items else None
+        item = conversion(items) if items else None
         return array_of(item, EXACT.get(item))
     if types[0] == "string" and column.get("format") == "date-time":
         return date_time
