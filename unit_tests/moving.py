@@ -53,8 +53,9 @@ class MovingList:
 
     `past_end` is the status of a page after the last, `total` what is told of a page of a list that
     has so many records. No page has more than `clamp`. Damage is done to the response of that
-    request, and to all later ones too where `is_damaged_for_ever`. A page of more than `largest` records that has the record `heavy`
-    times out. A server that is behind does not know the `behind` newest records.
+    request, and to all later ones too where `is_damaged_for_ever`. A page of more than `largest`
+    records that has the record `heavy` times out. A server that is behind does not know the
+    `behind` newest records.
     """
 
     ids: list[str]
