@@ -99,7 +99,7 @@ class Reader:
     def take(self, document: Any, now: float) -> list[Resource]:
         """Take in the response to `query`, move on, and return its resources that are new.
 
-        `now` is in seconds of a monotonic clock. Raises `Fault`, and then stays where it was.
+        `now` is in seconds of a monotonic clock. Raises `Fault`, and then asks for the same page.
         """
         asked, at = PageNumber.parse(self.query), self.position
         page = Page.parse(document, self._list_url, (asked and asked.size) or at.size)
@@ -235,13 +235,15 @@ class Reader:
         total = at.total if page.total is None else page.total
         part = max(1, at.records // size) / _PAGES_OF_LONGEST_LOOK if records else 1.0
         wait = self._look * min(1.0, part)
+        # By place where pages are numbered: records that were read may have been removed since.
+        before = (asked.page - 1) * self._unit(asked) if asked else records - len(page.ids)
+        end = before + len(page.ids)
         # Records that the key may not see count in the total.
-        reached = asked.page * self._unit(asked) if asked else records
-        if total is not None and max(reached, records) < total:
+        reached = max(end, asked.page * self._unit(asked)) if asked else end
+        if total is not None and reached < total:
             raise Fault("cut_off", wait=wait, records=records, total=total)
         # Search engines cap totals, at far less than the records that came.
-        before = (asked.page - 1) * self._unit(asked) if asked else records - size
-        is_confirmed = total is not None and max(0, before) < total <= records
+        is_confirmed = total is not None and before < total <= end
         return None if is_confirmed else ("end", wait)
 
     def _is_short(self, page: Page, asked: PageNumber | None) -> bool:
