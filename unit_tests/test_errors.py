@@ -269,7 +269,7 @@ RESPONSES = [
     ("lost_access", said(401, "no", verdict=ACCEPTED, is_reading=True)),
     ("lost_access", said(403, "no", verdict=REFUSED, is_reading=True)),
     ("lost_page", said(402, "no", verdict=ACCEPTED, is_reading=True)),
-    ("lost_page", said(451, "no", is_reading=True)),
+    *(("lost_page", said(s, "no", is_reading=True)) for s in (400, 451)),
     ("busy_server", said(408, "no", is_reading=True)),
     *(("unknown_organization", said(404, "no", verdict=v)) for v in (UNKNOWN, REFUSED)),
     ("unknown_organization", said(404, "no", verdict=ACCEPTED, is_list=False)),

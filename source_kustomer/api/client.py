@@ -161,9 +161,9 @@ class Client:
             response = self._in_time(partial(self._transport.get, url, largest_body))
             headers = RateHeaders.parse(response.headers, self.clock.time())
             # A server that is unavailable for longer is no rate limit, and is retried.
-            is_pause = response.status == _UNAVAILABLE and headers.wait is not None
-            is_short = is_pause and (headers.wait or 0.0) <= attempts.limit_left
-            observe(headers, exceeded=response.status == _TOO_MANY or is_short)
+            pause = headers.wait if response.status == _UNAVAILABLE else None
+            is_pause = pause is not None and pause <= attempts.limit_left
+            observe(headers, exceeded=response.status == _TOO_MANY or is_pause)
         self._host_was_reached = True
         traffic.add(received_bytes=len(response.content))
         return response
@@ -180,8 +180,8 @@ class Client:
     ) -> Value:
         """Return what `accept` makes of the JSON at `url`; raises `Failure` after all attempts.
 
-        `accept` raises `Fault` for a document that will not do. `explain` adds to evidence what it
-        takes to find its cause. `ahead` is the first attempt, where it was begun before.
+        `accept` raises `Fault` for a document that it refuses. `explain` adds to evidence what it
+        takes to find its cause. `ahead` is the first attempt, if it has been started already.
         """
         attempts = _Attempts(self.timing, self.clock, self._ends_at)
         while True:

@@ -157,7 +157,7 @@ CAUSES: Final = (
     ),
     Cause(
         "lost_page", "any other 4xx in the middle of a list", _SOME, _TRANSIENT,
-        "Kustomer refuses to go on with {what} in the middle (status {status}): run the sync again "
+        "Kustomer refused a page in the middle of {what} (status {status}): run the sync again "
         "later, and tell Kustomer's support if it lasts.{said}",
         lambda e: e.is_reading and e.status in range(400, 500),
         ends_list=True,
