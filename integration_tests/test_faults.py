@@ -129,7 +129,7 @@ FOREVER: dict[str, tuple[Reply | Callable[[Sandbox, Request], Reply], str]] = {
     ),
     "skipped pages": (
         changed(lambda d: d.update(links={"next": "/v1/customers?page=9&pageSize=100"})),
-        "page 3 was asked for, and it links to page 9",
+        "page 3 was asked for, and it links to page=9",
     ),
     "a page for which the server is too slow": (error(504), "took too long for the customers list"),
 }

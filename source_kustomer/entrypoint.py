@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import logging
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -38,6 +39,9 @@ from source_kustomer.timing import DEFAULT_TIMING, Timing
 # allocations, as Python does by itself, costs a tenth of a read.
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 
+# Twice the 1,024 levels that orjson reads: json, which writes what orjson does not, recurses.
+_RECURSION = 2048
+
 
 def run(command: argparse.Namespace, output: Output, timing: Timing | None = None) -> int:
     """Write the messages of one command to the output and return the exit code."""
@@ -47,6 +51,7 @@ def run(command: argparse.Namespace, output: Output, timing: Timing | None = Non
     if command.debug or is_platform_debug_log_enabled():
         logging.getLogger("airbyte").setLevel(logging.DEBUG)
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
     entrypoint = _Entrypoint(SourceKustomer(timing or DEFAULT_TIMING))
     has_failed = False
     try:

@@ -128,7 +128,7 @@ def test_a_fault_says_how_long_to_wait(
     client: Client, transport: ScriptedTransport, clock: VirtualClock
 ) -> None:
     transport.script = in_turn(
-        raising(Fault("unconfirmed", wait=0.0)),
+        raising(Fault("second_look", wait=0.0)),
         raising(Fault("cut_off", wait=7, records=1, total=2)),
         GOOD,
     )

@@ -125,7 +125,7 @@ def test_what_stays_in_a_list_that_moves_arrives_in_a_read_and_a_resumed_one(
         if "next" in driver.state:
             ids += driver.read(driver.state).ids
     except ReadError as e:
-        assert e.cause.name in {"unconfirmed", "lost_page"}
+        assert e.cause.name in {"second_look", "lost_page"}
         assert (often, kind) in {(0.5, "removals"), (0.2, "removals"), (0.5, "end")}
     else:
         assert served.always <= {*ids}
@@ -223,7 +223,7 @@ def test_one_page_whose_total_is_wrong_for_ever_costs_no_record(
     try:
         reading = Driver(served).read()
     except ReadError as e:
-        assert e.cause.name in {"unconfirmed", "fallen_total", "cut_off"}
+        assert e.cause.name in {"second_look", "fallen_total", "cut_off"}
     else:
         assert reading.ids == old(length)
         assert set(reading.warnings) <= {"short_list"}
@@ -346,7 +346,7 @@ def test_damage_that_stays_in_a_list_that_moves_never_costs_a_page(
     try:
         reading = Driver(served, ahead=ahead, dice=dice).read()
     except ReadError as e:
-        assert e.cause.name in {"cut_off", "wrong_page", "unexpected_document", "unconfirmed"}
+        assert e.cause.name in {"cut_off", "wrong_page", "unexpected_document", "second_look"}
     else:
         assert len(served.always - {*reading.ids}) < served.size
 

@@ -42,7 +42,7 @@ class Reads(Reader):
             try:
                 taken = self.take(response, self.now)
             except Fault as e:
-                assert e.name == "unconfirmed"
+                assert e.name == "second_look"
                 self.waits.append(e.wait)
                 taken = self.take(response, self.now)
             came += [resource["id"] for resource in taken]
@@ -121,7 +121,7 @@ def test_a_second_look_that_shows_another_page_is_read_past() -> None:
     assert len(it.take(page(1), 0.0)) == 10
     assert it.query == "page=2&pageSize=10"
     # Each end is looked at twice.
-    assert it.fault(page(2, last=2)).name == "unconfirmed"
+    assert it.fault(page(2, last=2)).name == "second_look"
 
 
 @pytest.mark.parametrize(("records", "total"), [(10, 21), (5, 21), (0, 21), (10, 1000)], ids=str)
@@ -139,7 +139,7 @@ def test_records_that_were_removed_since_they_were_read_confirm_no_end() -> None
     it = Reads(next="page=4&pageSize=10", records=48, total=45, total_at=30)
     assert it.fault(page(4, last=4, total=45)).name == "cut_off"
     it.give(page(4, total=45))
-    assert it.fault(page(5, last=5, records=0, total=45)).name == "unconfirmed"
+    assert it.fault(page(5, last=5, records=0, total=45)).name == "second_look"
 
 
 def test_a_list_of_cursors_that_ends_before_its_total_is_cut_off() -> None:
@@ -315,7 +315,7 @@ def test_a_total_that_falls_by_far_is_not_believed(before: int, seconds: int, fa
         it.give(page(2))
         it.now += seconds - 1
         fault = it.fault(page(3, total=before - by))
-        assert fault.name == ("unconfirmed" if by == fall else "fallen_total")
+        assert fault.name == ("second_look" if by == fall else "fallen_total")
         if by > fall:
             assert fault.details == {"before": before, "total": before - by}
             # Six looks in half a minute, where the longest pause is ten seconds.
@@ -340,7 +340,7 @@ def test_a_list_that_moves_faster_than_it_is_read_ends_in_a_sentence(size: int) 
     )
     with pytest.raises(ReadError) as error:
         read(served)
-    assert error.value.cause.name == "unconfirmed"
+    assert error.value.cause.name == "second_look"
     assert len(served.requests) <= 51 * 4 + 20
 
 

@@ -256,7 +256,7 @@ CAUSES: Final = (
         "support to lift it.",
     ),
     Cause(
-        "unconfirmed",
+        "second_look",
         "a surprising page until a second response confirms it, or a list that moves faster than "
         "it is read", _MANY, _TRANSIENT,
         "What Kustomer says of {what} differs from response to response: run the sync again at a "

@@ -120,7 +120,7 @@ class Reader:
                 self._surprises.pop("fall", None)
             self._surprises[name] = len(page.ids)
             if not is_confirmed:
-                raise Fault("unconfirmed", wait=wait)
+                raise Fault("second_look", wait=wait)
         if page.next is not None and not is_reread:
             self._recent.check_news(page)
         if self._is_resumed and self.pages == 0 and not page.ids and page.next is None and not fall:
@@ -180,7 +180,7 @@ class Reader:
             size = shown
         if is_first and page.next and size != at.size:
             self.position = replace(at, size=size)
-            raise Fault("unconfirmed")
+            raise Fault("second_look")
 
     def _in_order(self, page: Page, asked: PageNumber) -> Page:
         """Return a page, refused if it or its link is out of order; raises `Fault`."""
@@ -266,7 +266,7 @@ class Reader:
         if fall and (back < end - unit or page.next is None):
             self._stalled += 1
             if self._stalled > _MOST_STALLED:
-                raise Fault("unconfirmed")
+                raise Fault("second_look")
             full = size if unit < size else None
             return Position(asked.query(back // size + 1, full), size, records, total, back)
         following, sizes = page.next, (size, unit * _SMALLER)
