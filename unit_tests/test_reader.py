@@ -193,6 +193,13 @@ def test_pages_that_promise_others_and_bring_nothing_new_end_in_a_sentence(
     it.give(document([], f"?page={most + 2}&pageSize=10"))
 
 
+def test_a_list_may_end_after_as_many_empty_pages() -> None:
+    it = Reads()
+    it.give(*(document([], f"?page={n + 1}&pageSize=10") for n in range(1, 10)))
+    it.give(document([], None))
+    assert it.is_finished
+
+
 # Pages that are refused
 
 
@@ -501,6 +508,13 @@ def test_a_total_that_falls_in_a_tenth_leads_back_to_a_full_page() -> None:
     assert [*it.ahead()] == [(it.query, True)]
     assert not it.recover(CAUSE["timeout"])
     it.give(document(["a22"], "?page=23&pageSize=1", total=88))
+    assert it.query == "page=2&pageSize=10"
+
+
+def test_a_link_without_a_size_leads_from_a_tenth_to_the_next_one() -> None:
+    it = Reads(size=100)
+    assert it.recover(CAUSE["timeout"])
+    it.give(document(ids(0, 10), "?page=2"))
     assert it.query == "page=2&pageSize=10"
 
 
