@@ -203,7 +203,7 @@ def test_the_picture_of_the_house_names_every_module_or_its_folder() -> None:
 
 
 def test_every_module_that_the_guide_for_contributors_names_exists() -> None:
-    folders = ("source_kustomer", "sandbox", "unit_tests", "integration_tests", "docs")
+    folders = ("source_kustomer", "sandbox", "tools", "unit_tests", "integration_tests", "docs")
     files = {path.name for folder in folders for path in (PROJECT / folder).rglob("*.py")}
     named = {name.rpartition("/")[2] for name in re.findall(r"[\w/]+\.py\b", CONTRIBUTING)}
     assert named - files == set()
