@@ -452,6 +452,12 @@ def test_a_first_page_that_is_short_once_is_not_the_page_size() -> None:
     assert (it.position.size, it.position.records, it.waits) == (10, 10, [None])
 
 
+def test_only_the_first_page_shows_the_page_size() -> None:
+    it = Reads()
+    it.give(page(1, records=0), page(2, records=4))
+    assert it.position.size == 10
+
+
 def test_pages_that_stay_short_are_looked_at_twice_once() -> None:
     it = Reads()
     it.give(page(1))
