@@ -86,8 +86,8 @@ class Pace:
         return self._others if self._is_known(now) else 0.0
 
     def rate(self, now: float) -> float:
-        """Requests a window that may start evenly."""
-        return max(0.0, min(self.share, self.limit * (1 - _RESERVE) - self.others(now)))
+        """Requests a window that may start evenly; at least one."""
+        return max(1.0, min(self.share, self.limit * (1 - _RESERVE) - self.others(now)))
 
     def delay(self, now: float) -> float:
         """Return the seconds until a request may start, as far as is known now."""
@@ -173,7 +173,7 @@ class Pace:
         return self._is_refused or is_used_up or is_slow
 
     def _interval(self, now: float) -> float:
-        return self._window / max(1.0, self.rate(now))
+        return self._window / self.rate(now)
 
     def _saved(self, now: float) -> float:
         """Seconds of the even pace in which nothing started, as far as they are made up for."""

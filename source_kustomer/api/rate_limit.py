@@ -69,7 +69,7 @@ class RateLimiter:
     def requests_per_minute(self) -> int:
         """What may start in any minute, as far as is known now; at least one."""
         with self._changed:
-            return max(1, int(self._pace.rate(self._clock.monotonic())))
+            return int(self._pace.rate(self._clock.monotonic()))
 
     @contextmanager
     def request(
