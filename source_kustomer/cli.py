@@ -9,9 +9,9 @@ from typing_extensions import override
 _EXAMPLES = """
 examples:
   source-kustomer spec
-      print what the configuration consists of
+      print the connector specification
   source-kustomer check --config config.json
-      say whether the key works, and what it may not read
+      test the API key and list what it cannot read
   source-kustomer discover --config config.json
       print the six streams with their columns
   source-kustomer read --config config.json --catalog catalog.json > messages.jsonl
@@ -24,12 +24,12 @@ https://acme.kustomerapp.com, and a key from Settings > Security > API Keys.
 _FILES = {
     "config": "the JSON file with org_name and api_key",
     "catalog": "the JSON file with the streams to read, a configured Airbyte catalog",
-    "state": "the JSON file with the states from which to read on",
+    "state": "the JSON file with the state to resume from",
 }
 
 _COMMANDS = {
-    "spec": ("print what the configuration consists of", ()),
-    "check": ("say whether the key works, and what it may not read", ("config",)),
+    "spec": ("print the connector specification", ()),
+    "check": ("test the API key and list what it cannot read", ("config",)),
     "discover": ("print the six streams with their columns", ("config",)),
     "read": ("print records and states as messages", ("config", "catalog", "state")),
 }

@@ -143,8 +143,8 @@ def _traced(error: Exception) -> AirbyteTracedException:
         return error
     return AirbyteTracedException.from_exception(
         error,
-        message="The connector failed in an unexpected way: please report this, with the log, to "
-        "its maintainers.",
+        message="Unexpected error: please report it to the connector's maintainers and attach the "
+        "log.",
         failure_type=FailureType.system_error,
     )
 

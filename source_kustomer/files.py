@@ -48,7 +48,7 @@ def _read(option: str, path: str, load: Callable[[Any], Document], kind: str) ->
     except OSError as e:
         reason = f"cannot be opened ({e.strerror})"
     except UnicodeDecodeError:
-        reason = "is not in UTF-8 but in another encoding, such as UTF-16"
+        reason = "is not encoded in UTF-8 (but in UTF-16, perhaps)"
     except ValueError as e:
         reason = f"is not JSON ({e})"
     else:

@@ -28,7 +28,7 @@ class Output(io.TextIOBase):
         self._descriptor = descriptor
         self._lock = threading.Lock()
         self._exit_code: int | None = None
-        # The number of a closed descriptor would become that of the next file or connection.
+        # Fail now if stdout is closed: its descriptor would be reused by the next file or socket.
         self._write(b"")
 
     @override
@@ -76,9 +76,9 @@ class Output(io.TextIOBase):
             try:
                 self._write_all(memoryview(content))
             except OSError as e:
-                # Nobody is left to be told where the reader has gone.
+                # A closed pipe has nobody to tell.
                 if not isinstance(e, BrokenPipeError):
-                    sys.stderr.write(f"The messages cannot be written to stdout: {e.strerror}.\n")
+                    sys.stderr.write(f"Cannot write messages to stdout: {e.strerror}.\n")
                 os._exit(1)
             if self._exit_code is not None:
                 os._exit(self._exit_code)

@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
 def main(timing: "Timing | None" = None) -> None:
     """Run one command of the Airbyte protocol; the process ends with 1 if it failed."""
-    # Before the CDK is imported, which takes a second. The first process of a container gets only
-    # signals that have a handler.
+    # Before the slow import of the CDK: as PID 1, the process ignores signals without a handler.
     output = Output(1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: output.end_process(128 + number))
     output.watch_reader()
     sys.stdout = output
     command = parse(sys.argv[1:])
-    # What a library prints is no message.
+    # Libraries that print must not corrupt the messages.
     sys.stdout = sys.stderr
 
     from source_kustomer.entrypoint import run  # noqa: PLC0415

@@ -62,18 +62,18 @@ class SourceKustomer(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        known = [each.name for each in self.streams(config)]
-        streams = [each for each in catalog.streams if each.stream.name in known]
-        unknown = [repr(e.stream.name) for e in catalog.streams if e.stream.name not in known]
+        known = [stream.name for stream in self.streams(config)]
+        streams = [chosen for chosen in catalog.streams if chosen.stream.name in known]
+        unknown = [repr(c.stream.name) for c in catalog.streams if c not in streams]
         failure = AirbyteTracedException(
             internal_message="unknown_stream",
             message=f"The catalog names {', '.join(unknown)}, which this connector does not have: "
             f"refresh the schema, or choose among {', '.join(known)}.",
             failure_type=FailureType.config_error,
         )
+        # The CDK says that a stream is missing, but not which.
         if unknown:
             yield failure.as_sanitized_airbyte_message()
-        # The CDK says that a stream is missing, but not which.
         yield from super().read(logger, config, ConfiguredAirbyteCatalog(streams), state)
         if unknown:
             raise failure

@@ -30,8 +30,8 @@ _UNAVAILABLE = 503
 # A wait worth a warning, in seconds.
 _LONG_WAIT = 10.0
 
-# After a page has failed for good, other lists find out quickly whether the outage is theirs too:
-# each attempt may wait for a timeout.
+# After a page has failed for good, other lists give up sooner, because every attempt may cost a
+# timeout.
 _OUTAGE_ATTEMPTS = 2
 
 logger = logging.getLogger("airbyte.source_kustomer")
@@ -267,7 +267,7 @@ def _attempt(send: Callable[[], Response], accept: Accept[Value], known: Evidenc
 
 
 def _may_be_an_outage(failed: Failure) -> bool:
-    """Whether other lists may fail for it too: it passes, and is no fault of this document."""
+    """Whether other lists may fail for it too: it is transient and not specific to this document."""
     is_transient = failed.failure_type is FailureType.transient_error
     is_of_document = isinstance(failed.evidence.exception, Fault) or failed.cause.ends_list
     return is_transient and not is_of_document

@@ -1,4 +1,4 @@
-"""The next pages are fetched while this one is handed over, and handed over in order."""
+"""The next pages are fetched while the current one is emitted, and returned in order."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -10,7 +10,7 @@ from source_kustomer.api.transport import Response
 from source_kustomer.errors import Fault
 
 # Enough to hide a response time of half a second at the pace of Kustomer's largest plan, and no
-# more connections than a browser or two would open.
+# more connections than two browsers open.
 MOST_AHEAD = 24
 
 # Pages that wait to be handed over are held in memory: at most so many bytes. A page that is larger
@@ -49,7 +49,7 @@ class Prefetch:
             self._largest = max(self._largest, len(ahead.result().content))
             self._most = min(2 * self._most, MOST_AHEAD)
             return ahead
-        # What failed together is asked for again when this page has waited and arrived.
+        # Pages fetched alongside a failure are fetched again after it succeeds.
         self.forget()
         if isinstance(error, Fault):
             # Pages of this list are too large, and would be asked for twice.
@@ -72,7 +72,7 @@ class Prefetch:
                 self._running[url] = started
 
     def forget(self) -> None:
-        """Fetch again what was fetched, one page at first."""
+        """Discard the pages that were fetched, and go on with one at first."""
         self.close()
         self._most = 1
 

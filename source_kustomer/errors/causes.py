@@ -22,7 +22,7 @@ _SYSTEM: Final = FailureType.system_error
 _ONCE: Final = 1
 # A second look, because the first response may come from a server that is being replaced.
 _TWICE: Final = 2
-# A hiccup of a few seconds passes meanwhile; a person who waits for `check` does not leave.
+# Outlasts a hiccup of a few seconds without losing the person who waits for `check`.
 _SOME: Final = 4
 # A server restarts meanwhile; the platform starts a failed sync again anyway.
 _MANY: Final = 6
@@ -65,13 +65,13 @@ CAUSES: Final = (
     ),
     Cause(
         "rate_limit", "429, or a rate limit that leaves no room in time", math.inf, _TRANSIENT,
-        "Kustomer's rate limit left no room to ask for {what} in time: run the sync again later, "
-        "change the share of the rate limit, or find what else uses the API.",
+        "Kustomer's rate limit left no capacity to request {what} in time: run the sync again "
+        "later, change the share of the rate limit, or find what else is using the API.",
         lambda e: e.status == 429,
     ),
     Cause(
-        "large_page", "413, or 400 or 422 that speaks of the size of a page", _TWICE, _SYSTEM,
-        "Kustomer refused the smallest page of {what} for its size (status {status}): please "
+        "large_page", "413, or 400 or 422 that mentions the size of a page", _TWICE, _SYSTEM,
+        "Kustomer rejected even the smallest page of {what} as too large (status {status}): please "
         "report this to the connector's maintainers.{said}",
         lambda e: e.status == 413
         or (e.status in {400, 422} and e.says(r"page ?size|too (large|big|many)|size of|payload")),
@@ -80,20 +80,21 @@ CAUSES: Final = (
     Cause(
         "gateway_timeout", "504", _MANY, _TRANSIENT,
         "Kustomer's server took too long for {what} on every attempt (status {status}): run the "
-        "sync again later, and look at Kustomer's status page if it lasts.{said}",
+        "sync again later, and check Kustomer's status page if the problem persists.{said}",
         lambda e: e.status == 504,
         is_size=True,
     ),
     Cause(
         "timeout", "a connection on which no whole response came in time", _TWICE, _TRANSIENT,
-        "No response for {what} came from {host} in time on any attempt: check the network where "
+        "The server {host} did not return {what} in time on any attempt: check the network where "
         "the connector runs, and run the sync again later.",
         lambda e: e.raised(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError),
         is_size=True,
     ),
     Cause(
         "no_api", "3xx, a web page, or text with 401, 403 or 404", _MANY, _TRANSIENT,
-        "A redirect, a web page or plain text came from {host} instead of data (status {status}): "
+        "The server {host} returned a redirect, a web page or plain text instead of data (status "
+        "{status}): "
         "check the organization name '{organization}', and whether a firewall or proxy intercepts "
         "the connection; Kustomer may also be under maintenance, so run the sync again later.",
         lambda e: e.status in range(300, 400)
@@ -103,7 +104,7 @@ CAUSES: Final = (
         ),
     ),
     Cause(
-        "other_region", "an error that speaks of another pod", _TWICE, _CONFIG,
+        "other_region", "an error that mentions another pod", _TWICE, _CONFIG,
         "The API key belongs to an organization in another Kustomer region: check that the "
         "organization name '{organization}' and the key belong together.{said}",
         lambda e: e.says(r"associated with pod|handled by prod"),
@@ -112,15 +113,15 @@ CAUSES: Final = (
         "expired_key", "401 or 403 with `Expired token`, from the list or from the probe", _TWICE,
         _CONFIG,
         "The API key has expired: make a new key under Settings > Security > API Keys and enter "
-        "it here.",
+        "it in the source's settings.",
         lambda e: e.status in {401, 403} and e.says(r"expired"),
     ),
     Cause(
-        "ip_restricted", "401 or 403 that speaks of an IP address, a CIDR or an allow-list",
+        "ip_restricted", "401 or 403 that mentions an IP address, a CIDR or an allow-list",
         _TWICE, _CONFIG,
-        "Kustomer refuses this API key from the network address of this connector: add the address "
-        "to the key's IP restriction under Settings > Security > API Keys, or use a key without "
-        "one.{said}",
+        "Kustomer rejects this API key from the connector's IP address: add the address to the "
+        "key's IP restriction under Settings > Security > API Keys, or use a key without a "
+        "restriction.{said}",
         lambda e: e.status in {401, 403}
         and e.says(r"\bIPs?\b|\bip[ _-]?address|\bcidr|allow-?list|whitelist"),
     ),
@@ -145,27 +146,27 @@ CAUSES: Final = (
     Cause(
         "refused_key", "401 or 403 otherwise", _TWICE, _CONFIG,
         "Kustomer does not accept the API key for the organization '{organization}': copy the "
-        "whole key once more from Settings > Security > API Keys, and check the organization name.",
+        "whole key again from Settings > Security > API Keys, and check the organization name.",
         lambda e: e.status in {401, 403},
     ),
     Cause(
         "busy_server", "408, 421, 423, 425 or 499, or any other 5xx", _MANY, _TRANSIENT,
         "Kustomer's server could not answer for {what} on any attempt (status {status}): run the "
-        "sync again later, and look at Kustomer's status page if it lasts.{said}",
+        "sync again later, and check Kustomer's status page if the problem persists.{said}",
         lambda e: e.status in {408, 421, 423, 425, 499}
         or (e.status is not None and e.status >= 500),
     ),
     Cause(
         "lost_page", "any other 4xx in the middle of a list", _SOME, _TRANSIENT,
         "Kustomer refused a page in the middle of {what} (status {status}): run the sync again "
-        "later, and tell Kustomer's support if it lasts.{said}",
+        "later, and tell Kustomer's support if the problem persists.{said}",
         lambda e: e.is_reading and e.status in range(400, 500),
         ends_list=True,
     ),
     Cause(
         "unavailable_list", "404 from a list while the probe accepts the key", _SOME, _CONFIG,
         "Kustomer does not offer {what} to the organization '{organization}' or to this API key "
-        "(404 not found): leave it out, or ask Kustomer for access.",
+        "(404 not found): remove the stream from the connection, or ask Kustomer for access.",
         lambda e: e.status == 404 and e.is_list and e.verdict is Verdict.ACCEPTED,
         closes_list=True,
         ends_list=True,
@@ -173,7 +174,7 @@ CAUSES: Final = (
     Cause(
         "unknown_organization", "404 otherwise, or a host name that does not exist", _SOME, _CONFIG,
         "Kustomer knows no organization '{organization}' ({host} was not found): check the "
-        "organization name, and that this machine can look up names on the internet.",
+        "organization name, and that this machine can resolve public host names.",
         lambda e: e.status == 404 or (e.is_unknown_name and not e.host_was_reached),
         ends_list=True,
     ),
@@ -186,7 +187,7 @@ CAUSES: Final = (
     ),
     Cause(
         "broken_body", "a body that is cut off, wrongly encoded or not JSON", _MANY, _TRANSIENT,
-        "The responses of {host} for {what} are cut off or not JSON: run the sync again later.",
+        "The server {host} returned truncated or invalid JSON for {what}: run the sync again later.",
         lambda e: e.status is not None
         or e.raised(
             requests.exceptions.ChunkedEncodingError,
@@ -199,15 +200,15 @@ CAUSES: Final = (
     ),
     Cause(
         "name_lookup", "a host name that cannot be looked up", _MANY, _TRANSIENT,
-        "The name {host} could not be looked up: check the network and the name server (DNS) where "
-        "the connector runs, and run the sync again later.",
+        "The name {host} could not be resolved: check the network and the DNS server where the "
+        "connector runs, and run the sync again later.",
         lambda e: e.raised(urllib3.exceptions.NameResolutionError, socket.gaierror),
     ),
     Cause(
         "tls", "a TLS handshake or certificate that fails", _SOME, _CONFIG,
-        "No secure (TLS) connection to {host} could be made: check the clock of this machine and "
-        "the certificates where the connector runs; if a company's proxy needs its own, name the "
-        "file of them in REQUESTS_CA_BUNDLE.",
+        "The TLS connection to {host} failed: check the clock of this machine and the certificates "
+        "where the connector runs; if a corporate proxy uses its own certificates, set "
+        "REQUESTS_CA_BUNDLE to their file.",
         lambda e: e.raised(
             requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError
         ),
@@ -215,24 +216,24 @@ CAUSES: Final = (
     Cause(
         "connection", "any other failure of the network: refused, reset, no connection in time",
         _MANY, _TRANSIENT,
-        "No connection to {host} was made, or it was lost, on every attempt: check the network and "
-        "the firewall where the connector runs, and run the sync again later.",
+        "Every attempt to connect to {host} failed or was interrupted: check the network and the "
+        "firewall where the connector runs, and run the sync again later.",
         lambda e: e.exception is not None,
     ),
     Cause(
-        "local_setting", "a proxy or certificates that the environment names and nobody can use",
+        "local_setting", "an unusable proxy or certificate file in the environment",
         _ONCE, _CONFIG,
         "The environment variable {setting} {fault}: correct or unset it where the connector runs.",
     ),
     Cause(
         "large_body", "a body that is too large to be held in memory", _ONCE, _TRANSIENT,
-        "A response for {what} has more than {megabytes} MB, which is no page of records: run the "
-        "sync again later, and tell Kustomer's support if it lasts.",
+        "A response for {what} is larger than {megabytes} MB, too large for a page of records: run "
+        "the sync again later, and tell Kustomer's support if the problem persists.",
     ),
     Cause(
         "unexpected_document", "JSON that is not what the API documents", _MANY, _TRANSIENT,
-        "JSON came from {host} for {what} that is not what Kustomer's API documents: check the "
-        "organization name '{organization}', and run the sync again later.",
+        "The JSON that {host} returned for {what} does not match Kustomer's API documentation: "
+        "check the organization name '{organization}', and run the sync again later.",
     ),
     Cause(
         "foreign_link", "`links.next` that leaves the list's own address", _TWICE, _SYSTEM,
@@ -241,8 +242,8 @@ CAUSES: Final = (
     ),
     Cause(
         "wrong_page", "a page, or a link to one, that is not the next", _MANY, _TRANSIENT,
-        "The pages of {what} do not follow one another ({detail}): run the sync again later, and "
-        "tell Kustomer's support if it lasts.",
+        "The pages of {what} arrived out of order ({detail}): run the sync again later, and tell "
+        "Kustomer's support if the problem persists.",
     ),
     Cause(
         "fallen_total", "`meta.total` that falls by far while the list is read", _MANY, _TRANSIENT,
@@ -252,14 +253,14 @@ CAUSES: Final = (
     Cause(
         "cut_off", "a list that ends before its total", _MANY, _TRANSIENT,
         "Kustomer ended {what} after {records} of {total} records on every attempt: run the sync "
-        "again later; if it lasts, a limit on Kustomer's side cuts the list off, so ask Kustomer's "
-        "support to lift it.",
+        "again later; if the problem persists, Kustomer is truncating the list: ask its support to "
+        "lift the limit.",
     ),
     Cause(
         "second_look",
-        "a surprising page until a second response confirms it, or a list that moves faster than "
-        "it is read", _MANY, _TRANSIENT,
-        "What Kustomer says of {what} differs from response to response: run the sync again at a "
+        "a surprising page that no second response confirms, or a list that changes faster than "
+        "it can be read", _MANY, _TRANSIENT,
+        "Kustomer's responses for {what} keep contradicting one another: run the sync again at a "
         "quieter time.",
     ),
 )  # fmt: skip

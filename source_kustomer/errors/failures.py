@@ -10,17 +10,16 @@ from source_kustomer.errors.evidence import Evidence, Fault
 
 # What a user is warned of, by name; `format` fills in the numbers.
 WARNINGS: Final = {
-    "short_list": "The {stream} list ended after {records} of {total} records: the API key may not "
+    "short_list": "The {stream} list ended after {records} of {total} records: the API key cannot "
     "see the others, or they were removed while the list was read.",
     "suspected_cap": "The {stream} list ended after exactly {records} records: if there are more, "
     "Kustomer cut it off; ask Kustomer's support.",
-    "expired_position": "Kustomer no longer knows the page of the {stream} list at which the last "
-    "sync stopped: the list is read from its start.",
-    "foreign_state": "The state of {stream} is not one that this version wrote: the list is read "
-    "from its start.",
-    "completed_state": "The state of {stream} says that the list was read to its end, so nothing "
-    "is read again: leave the state out, or clear it (in PyAirbyte, force_full_refresh=True), to "
-    "read the list anew.",
+    "expired_position": "Kustomer no longer accepts the saved page of the {stream} list: the list "
+    "is read from its start.",
+    "foreign_state": "The state of {stream} was not written by this version: the list is read from "
+    "its start.",
+    "completed_state": "The state of {stream} marks the list as complete, so nothing is read: omit "
+    "the state, or clear it (in PyAirbyte, force_full_refresh=True), to read the list anew.",
 }
 
 # Words of a server worth showing to a user fit into a line of a log.

@@ -26,15 +26,15 @@ _SUSPECTED_CAP = 10_000
 # The pause before a second look at an end is the longest one after so many pages, and shorter in
 # proportion after fewer. A total that fell by far is looked at six times, for half a minute.
 _PAGES_OF_LONGEST_LOOK = 10
-_FAR_LOOK = 0.6
+_DROP_PAUSE = 0.6
 
 # Merges and deletions remove a few records a second, at times a few together, and less than a
 # twentieth of a long list in a minute; a list that loses more is being rebuilt.
 _FEW = 10
 _FEW_A_SECOND = 3
-_MOST_A_MINUTE = 1 / 20
+_LARGEST_DROP = 1 / 20
 
-# Times that reading goes back without getting any further: the list moves faster than it is read.
+# Consecutive steps back without progress: the list changes faster than it can be read.
 _MOST_STALLED = 50
 
 # A page that is half as large would be refused again; both sizes that the API documents, 100 and
@@ -43,7 +43,7 @@ _SMALLER = 10
 
 
 class Reader:
-    """Where a list is read, and what was seen of it so far.
+    """The state of reading one list.
 
     The list is read in pages of `largest` records from a position, or from its start. `look` is the
     longest pause before a second look, in seconds. `warnings` are names of the table of warnings,
@@ -68,7 +68,7 @@ class Reader:
         self._surprises = dict[str, int]()
         self._refused = ""
         self._furthest = self._stalled = 0
-        self._told_at = 0.0
+        self._total_seen_at = 0.0
         self._recent = RecentRecords()
         self._cursors = set[int]()
 
@@ -97,7 +97,7 @@ class Reader:
             page += 1
 
     def take(self, document: Any, now: float) -> list[Resource]:
-        """Take in the response to `query`, move on, and return its resources that are new.
+        """Process the response to `query`, move on, and return its resources that are new.
 
         `now` is in seconds of a monotonic clock. Raises `Fault`, and then asks for the same page.
         """
@@ -116,7 +116,7 @@ class Reader:
             # A second response that lacks records of the first one confirms nothing.
             is_confirmed = self._surprises.get(name, math.inf) <= len(page.ids) + fall
             if name != "fall":
-                # Of two servers that take turns, one may be behind: it is told twice in a row.
+                # Servers may alternate, so a fall counts only in two consecutive responses.
                 self._surprises.pop("fall", None)
             self._surprises[name] = len(page.ids)
             if not is_confirmed:
@@ -129,7 +129,7 @@ class Reader:
         position = self._after(page, asked, fall)
         self._is_sparse = self._is_sparse or self._is_short(page, asked)
         if page.total is not None:
-            self._told_at = now
+            self._total_seen_at = now
         self._last_page = -(-page.total // at.size) if page.total else page.last
         self.position = position
         self._surprises.clear()
@@ -139,7 +139,7 @@ class Reader:
         return self._recent.new(page)
 
     def recover(self, cause: Cause) -> bool:
-        """Move to where the list can be read on after a failure of `query`, if there is such."""
+        """Move to where the list can be read on after a failure of `query`, if possible."""
         asked, at = PageNumber.parse(self.query), self.position
         self._surprises.clear()
         if cause.is_size and asked:
@@ -155,7 +155,7 @@ class Reader:
             self.position = replace(at, next=None)
             self._compare_with_total()
         else:
-            # The list may have lost its end, and the page before is the last one now.
+            # The list may have shrunk, so that the previous page is now the last.
             self._refused = self.query
             self.position = replace(at, next=asked.query(asked.page - 1))
         return True
@@ -203,11 +203,11 @@ class Reader:
         before = self.position.total
         if page.total is None or before is None or page.total >= before:
             return 0
-        fall, seconds = before - page.total, now - self._told_at
-        is_far = fall > max(_FEW, _FEW_A_SECOND * seconds, _MOST_A_MINUTE * before)
+        fall, seconds = before - page.total, now - self._total_seen_at
+        is_sharp = fall > max(_FEW, _FEW_A_SECOND * seconds, _LARGEST_DROP * before)
         # Since a read that was resumed stopped, any number may have vanished.
-        if is_far and self.pages:
-            wait = _FAR_LOOK * self._look
+        if is_sharp and self.pages:
+            wait = _DROP_PAUSE * self._look
             raise Fault("fallen_total", wait=wait, total=page.total, before=before)
         # Cursors do not shift.
         return fall if asked else 0
@@ -238,8 +238,8 @@ class Reader:
         # By place where pages are numbered: records that were read may have been removed since.
         before = (asked.page - 1) * self._unit(asked) if asked else records - len(page.ids)
         end = before + len(page.ids)
-        # Records that the key may not see count in the total.
-        reached = max(end, asked.page * self._unit(asked)) if asked else end
+        # Records that the key may not see count in the total: less than a page of them is believed.
+        reached = max(end, asked.page * self._unit(asked)) if asked else end + size - 1
         if total is not None and reached < total:
             raise Fault("cut_off", wait=wait, records=records, total=total)
         # Search engines cap totals, at far less than the records that came.

@@ -16,7 +16,7 @@ _EMPTY = 500
 
 
 class RecentRecords:
-    """The ids of the last pages, and how many records in a row were none of news."""
+    """The ids of the last pages, and how many consecutive records were already known."""
 
     def __init__(self) -> None:
         self._pages = deque[list[str]]()
