@@ -447,7 +447,7 @@ def test_a_page_that_is_twice_as_large_is_another_page(records: int) -> None:
 
 def test_a_first_page_that_is_short_once_is_not_the_page_size() -> None:
     it = Reads()
-    it.fault(page(1, records=4))
+    it.fault(page(1, records=5))
     it.give(page(1))
     assert (it.position.size, it.position.records, it.waits) == (10, 10, [None])
 
