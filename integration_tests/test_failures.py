@@ -87,19 +87,19 @@ CASES = {
     "server failure without a body": Case("busy_server", "status 502", always(Reply(502))),
     "maintenance page": Case("no_api", "a web page", always(HTML)),
     "redirect": Case(
-        "no_api", "A redirect", always(Reply(302, "", {"Location": "https://evil.example/"}))
+        "no_api", "a redirect", always(Reply(302, "", {"Location": "https://evil.example/"}))
     ),
-    "truncated chunk": Case("broken_body", "cut off", always(Reply(body=PAGE, chunked_cut=True))),
+    "truncated chunk": Case("broken_body", "truncated", always(Reply(body=PAGE, chunked_cut=True))),
     "body that is not the gzip it says": Case(
-        "broken_body", "not JSON", always(Reply(body=PAGE, headers={"Content-Encoding": "gzip"}))
+        "broken_body", "invalid", always(Reply(body=PAGE, headers={"Content-Encoding": "gzip"}))
     ),
     "response that trickles": Case(
         "timeout", "in time on any attempt", always(Reply(body=PAGE * 40, drip=0.2)),
         timing=IMPATIENT,
     ),
-    "connection reset": Case("connection", "No connection to", always(Reply(reset=True))),
+    "connection reset": Case("connection", "attempt to connect", always(Reply(reset=True))),
     "connection refused": Case(
-        "connection", "No connection to", url=f"http://127.0.0.1:{closed_port()}"
+        "connection", "attempt to connect", url=f"http://127.0.0.1:{closed_port()}"
     ),
     "proxy that refuses": Case(
         "proxy",
@@ -118,7 +118,7 @@ CASES = {
     ),
     "JSON that is no list": Case(
         "unexpected_document",
-        "not what Kustomer's API documents",
+        "does not match Kustomer's API documentation",
         always(Reply(body={"data": None}), *(f"/v1/{name}" for name in LISTS)),
     ),
 }  # fmt: skip
@@ -247,7 +247,7 @@ def test_check_says_which_lists_a_small_share_left_no_time_for(
     assert result.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
     warnings = [log["message"] for log in result.of_type("LOG") if log["level"] == "WARN"]
     assert warnings
-    assert all("rate limit left no room" in warning for warning in warnings)
+    assert all("rate limit left no capacity" in warning for warning in warnings)
     assert len(warnings) == 1 + len(LISTS) - len(sandbox.requests)
 
 

@@ -150,7 +150,7 @@ def test_a_full_disk_ends_it_in_a_sentence(connector: Connector, command: str) -
         )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("The messages cannot be written to stdout: ")
+    assert line.startswith("Cannot write messages to stdout: ")
 
 
 def test_requests_carry_what_kustomer_asks_for(connector: Connector, sandbox: Sandbox) -> None:

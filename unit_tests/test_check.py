@@ -108,12 +108,12 @@ CLOSED = {
     "404": (error(404), "does not offer the tags list"),
     "402": (error(402), "status 402"),
     "500": (Reply(500), "status 500"),
-    "reset": (LOST, "No connection to acme"),
+    "reset": (LOST, "Every attempt to connect to acme"),
     "web page": (Reply(200, b"<html>"), "a web page"),
-    "null": (Reply(body=None), "not what Kustomer's API documents"),
-    "no list": (Reply(body={"data": {}}), "not what Kustomer's API documents"),
+    "null": (Reply(body=None), "does not match Kustomer's API documentation"),
+    "no list": (Reply(body={"data": {}}), "does not match Kustomer's API documentation"),
     "foreign link": (Reply(body=page("a", following="https://evil.example/")), "another address"),
-    "no room": (error(429, retry_after="700"), "rate limit left no room"),
+    "no room": (error(429, retry_after="700"), "rate limit left no capacity"),
 }
 
 
@@ -192,7 +192,7 @@ def test_a_share_without_room_for_any_list_is_a_warning_if_the_key_is_accepted(
     client = connected(transport, share=1, seconds=50)
     if is_good:
         check_access(client, LISTS[:1])
-        assert "users: Kustomer's rate limit left no room" in caplog.text
+        assert "users: Kustomer's rate limit left no capacity" in caplog.text
     else:
         assert failure_of(check_access, client, LISTS[:1]).cause.name == "rate_limit"
 

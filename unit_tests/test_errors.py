@@ -212,7 +212,7 @@ def test_a_sentence_says_what_is_wrong_and_what_to_do(cause: Cause) -> None:
     assert len(re.findall(r"[.!?](?= |$)", sentence.removesuffix("{said}"))) == 1
     assert not re.search(r"\s{2}|\n|\"|!", sentence)
     assert 60 < len(sentence) < 300
-    to_do = r"run|check|correct|copy|make|add|leave|please report"
+    to_do = r"run|check|correct|copy|make|add|remove|please report"
     assert re.search(rf"[:;,] (so )?({to_do})\b", sentence)
     assert ("run the sync again" in sentence) == (cause.failure_type is TRANSIENT)
     assert (cause.failure_type is FailureType.system_error) == (cause.name in SYSTEM.split())
@@ -224,9 +224,9 @@ def test_no_two_rows_ask_the_same_of_the_user() -> None:
         re.split(r"[:;] ", cause.sentence.removesuffix("{said}"), maxsplit=1)[1] for cause in CAUSES
     ]
     # What lasts is told to Kustomer's support, wherever it was noticed.
-    support = "run the sync again later, and tell Kustomer's support if it lasts."
+    support = "run the sync again later, and tell Kustomer's support if the problem persists."
     report = "please report this to the connector's maintainers."
-    status = "run the sync again later, and look at Kustomer's status page if it lasts."
+    status = "run the sync again later, and check Kustomer's status page if the problem persists."
     distinct = [words for words in asked if words not in {support, report, status}]
     assert len(distinct) == len({*distinct})
 

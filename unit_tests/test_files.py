@@ -67,7 +67,11 @@ WRONG = {
     "folder": ("catalog", ..., "cannot be opened (Is a directory)"),
     "empty": ("config", b"", "is not JSON (Expecting value: line 1 column 1 (char 0))"),
     "half": ("catalog", b"{", "is not JSON (Expecting property name"),
-    "UTF-16": ("config", json.dumps(CONFIG).encode("utf-16"), "another encoding, such as UTF-16"),
+    "UTF-16": (
+        "config",
+        json.dumps(CONFIG).encode("utf-16"),
+        "is not encoded in UTF-8 (but in UTF-16, perhaps)",
+    ),
     "list as config": ("config", [CONFIG], "is JSON but not an Airbyte configuration"),
     "text as config": ("config", KEY, "is JSON but not an Airbyte configuration"),
     "null as config": ("config", b"null", "is JSON but not an Airbyte configuration"),

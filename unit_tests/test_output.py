@@ -195,8 +195,8 @@ def test_a_reader_that_stays_does_not_end_the_process(start: Start, tmp_path: Pa
 @pytest.mark.parametrize(
     ("redirection", "said"),
     [
-        (">/dev/full", b"The messages cannot be written to stdout: No space left on device.\n"),
-        (">&-", b"The messages cannot be written to stdout: Bad file descriptor.\n"),
+        (">/dev/full", b"Cannot write messages to stdout: No space left on device.\n"),
+        (">&-", b"Cannot write messages to stdout: Bad file descriptor.\n"),
         (">&- 2>&-", b""),
         (">/dev/full 2>&-", b""),
     ],

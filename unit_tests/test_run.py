@@ -151,7 +151,7 @@ def test_a_mistake_of_our_own_asks_for_a_report_and_ends_with_1(
     code, messages = command(name)
     (error,) = errors(messages)
     assert (code, error["failure_type"]) == (1, "system_error")
-    assert error["message"].startswith("The connector failed in an unexpected way: ")
+    assert error["message"].startswith("Unexpected error: ")
     assert "KeyError" in error["stack_trace"]
     statuses = [m["connectionStatus"] for m in messages.get("CONNECTION_STATUS", [])]
     expected = {"status": "FAILED", "message": error["message"]}

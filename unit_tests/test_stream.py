@@ -147,7 +147,7 @@ def test_a_completed_state_reads_nothing_and_says_so(
     assert again.ids == transport.sent == []
     assert again.statuses[-1] == ("tags", "COMPLETE")
     (warning,) = logged(caplog)
-    assert warning.startswith("The state of tags says that the list was read to its end")
+    assert warning.startswith("The state of tags marks the list as complete")
 
 
 def test_a_state_of_another_connector_is_read_from_the_start_with_a_warning(
@@ -156,7 +156,7 @@ def test_a_state_of_another_connector_is_read_from_the_start_with_a_warning(
     transport.script = by_path({"tags": listed(100, 150, total=150)})
     assert len(read_tags(client, {"page": 3}).ids) == 150
     (warning,) = logged(caplog)
-    assert warning.startswith("The state of tags is not one that this version wrote")
+    assert warning.startswith("The state of tags was not written by this version")
 
 
 @pytest.mark.parametrize("status", [400, 404])
@@ -174,7 +174,7 @@ def test_a_page_that_is_gone_since_the_last_read_is_read_from_the_start_with_a_w
     )
     assert len(read_tags(client, STATE).ids) == 150
     (warning,) = logged(caplog)
-    assert warning.startswith("Kustomer no longer knows the page of the tags list")
+    assert warning.startswith("Kustomer no longer accepts the saved page of the tags list")
 
 
 def test_a_refusal_on_the_first_page_after_a_state_is_no_page_that_is_gone(
@@ -222,7 +222,7 @@ def test_a_list_that_lost_its_last_page_is_read_to_its_new_end(
 @pytest.mark.parametrize(
     ("document", "cause", "words"),
     [
-        ({"data": None}, "unexpected_document", "for the tags list that is not what"),
+        ({"data": None}, "unexpected_document", "does not match Kustomer's API documentation"),
         (page("a", page=7), "wrong_page", "page 1 was asked for, and page 7 came"),
         (page("a", following="https://evil.example/"), "foreign_link", "of the tags list leads to"),
         (page(*ids(100), total=250), "cut_off", "ended the tags list after 100 of 250 records"),

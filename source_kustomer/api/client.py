@@ -267,7 +267,7 @@ def _attempt(send: Callable[[], Response], accept: Accept[Value], known: Evidenc
 
 
 def _may_be_an_outage(failed: Failure) -> bool:
-    """Whether other lists may fail for it too: it is transient and not specific to this document."""
+    """Whether other lists may fail for it too: it passes, and is not specific to a document."""
     is_transient = failed.failure_type is FailureType.transient_error
     is_of_document = isinstance(failed.evidence.exception, Fault) or failed.cause.ends_list
     return is_transient and not is_of_document

@@ -187,7 +187,8 @@ CAUSES: Final = (
     ),
     Cause(
         "broken_body", "a body that is cut off, wrongly encoded or not JSON", _MANY, _TRANSIENT,
-        "The server {host} returned truncated or invalid JSON for {what}: run the sync again later.",
+        "The server {host} returned truncated or invalid JSON for {what}: run the sync again "
+        "later.",
         lambda e: e.status is not None
         or e.raised(
             requests.exceptions.ChunkedEncodingError,
