@@ -308,6 +308,19 @@ def test_a_name_that_does_not_exist_is_an_unknown_organization_before_the_first_
     assert failure_of(client).cause.name == "name_lookup"
 
 
+def test_a_document_that_is_refused_is_asked_for_again(
+    client: Client, transport: ScriptedTransport
+) -> None:
+    def accept(document: Any) -> Any:
+        if "data" not in document:
+            raise Fault("unexpected_document")
+        return document["data"]
+
+    transport.script = in_turn(Reply(body={}), GOOD, Reply(body={}))
+    assert get(client, accept) == [{"id": "a"}]
+    assert failure_of(client, accept).cause.name == "unexpected_document"
+
+
 def test_a_mistake_of_accept_is_no_failure_of_the_network(client: Client) -> None:
     with pytest.raises(KeyError):
         get(client, lambda document: document["data"])
