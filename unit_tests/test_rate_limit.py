@@ -367,12 +367,15 @@ class SilentClock(VirtualClock):
 
 @pytest.mark.parametrize("news", ["a response", "the end of a request"])
 def test_news_wake_all_that_may_start_in_the_order_in_which_they_came(news: str) -> None:
-    clock, order = SilentClock(), list[int]()
+    clock, order, all_started = SilentClock(), list[int](), threading.Barrier(4)
     limiter = limiter_of(clock)
 
     def start(number: int) -> None:
         with limiter.request() as observe:
             order.append(number)
+            if news == "a response":
+                # Only the one before wakes the next.
+                all_started.wait()
             observe(SILENT)
 
     threads = [threading.Thread(target=start, args=(n,), daemon=True) for n in range(4)]
