@@ -106,7 +106,7 @@ def test_pages_are_handed_over_in_order_each_asked_for_once() -> None:
 
 @pytest.mark.parametrize(
     ("size", "ahead"),
-    [(5, MOST_AHEAD), (LARGEST_AHEAD, 6), (2**26, 1), (2**25, 2), (2**22, 16)],
+    [(5, 24), (LARGEST_AHEAD, 6), (2**26, 1), (2**25, 2), (2**22, 16)],
 )
 def test_large_pages_narrow_the_window_to_what_memory_holds(size: int, ahead: int) -> None:
     # One that is large is enough.
@@ -122,9 +122,13 @@ def test_a_failure_is_handed_over_and_the_pages_after_it_are_fetched_anew_few_at
     reading = Reading(pages, 19)
     reading.join()
     assert reading.read(20) == outcome
-    reading.join()
-    assert pages.asked[-1] == 21
-    assert [reading.read(number) for number in range(21, 30)] == [200] * 9
+    reached = []
+    for number in range(21, 26):
+        reading.join()
+        reached.append(max(n for n in pages.asked if pages.asked.count(n) == 2))
+        assert reading.read(number) == 200
+    assert reached == [21, 23, 26, 31, 40]
+    assert [reading.read(number) for number in range(26, 30)] == [200] * 4
     asked = reading.close()
     # All that was ahead was asked for twice, and what follows once.
     assert asked == sorted([*range(2, 29 + MOST_AHEAD + 1), *range(21, 20 + MOST_AHEAD)])
