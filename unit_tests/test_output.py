@@ -19,7 +19,7 @@ Process = subprocess.Popen[bytes]
 Start = Callable[..., Process]
 
 # What ends by itself takes far less; what hangs, hangs longer.
-SECONDS = 60
+SECONDS = 240
 
 WRITER = """
 import os, signal, sys, threading, time
@@ -174,6 +174,13 @@ def test_a_reader_that_goes_away_ends_the_process_with_1_and_no_word(
     assert writer.wait(SECONDS) == 1
     assert writer.stderr
     assert writer.stderr.read() == b""
+
+
+def test_a_descriptor_that_cannot_be_watched_ends_nothing(start: Start) -> None:
+    # As macOS answers for a terminal.
+    watching = start("os.close(1)\noutput.watch_reader()\ntime.sleep(0.5)")
+    assert watching.communicate(timeout=SECONDS) == (b"", b"")
+    assert watching.returncode == 0
 
 
 def test_a_reader_that_stays_does_not_end_the_process(start: Start, tmp_path: Path) -> None:
