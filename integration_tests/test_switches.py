@@ -106,7 +106,7 @@ def failures(result: Result) -> dict[str, str]:
     ("past_end", "words", "failed"),
     [
         ("onward", "brings no new record", {"customers", "tags"}),
-        ("404", "refuses to go on with the tags list", {"tags"}),
+        ("404", "refused a page in the middle of the tags list", {"tags"}),
     ],
 )
 def test_where_the_last_page_leads_past_the_end_a_total_or_a_sentence_tells(

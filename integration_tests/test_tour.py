@@ -271,8 +271,8 @@ CONFIGURATIONS = {
     "not JSON": ("{'org_name': 'acme'}", "is not JSON (Expecting property name enclosed in double"),
     "its place": ('{"org_name": "acme",\n "api_key": key}', "line 2 column 13"),
     "a list": ("[]", 'should look like {"org_name": "acme"'),
-    "no key": ('{"org_name": "acme"}', "config.json: The API key (api_key) is missing."),
-    "no name": ('{"org_name": " ", "api_key": "a-key-of-acme"}', "The organization name is empty."),
+    "no key": ('{"org_name": "acme"}', "The API key (api_key) is missing"),
+    "no name": ('{"org_name": " ", "api_key": "a-key-of-acme"}', "The organization name (org_name) is"),
 }
 
 
@@ -334,7 +334,8 @@ def test_without_a_configuration_a_sandbox_is_read_and_nothing_of_an_account_is_
     done = run_module("tools.tour", "--config", tmp_path / "config.json", "--into", into)
     assert done.returncode == 0
     assert "A sandbox of Kustomer answers at http://127.0.0.1:" in done.stdout
-    assert "config.json.txt is not read: name it config.json." in " ".join(done.stdout.split())
+    # A terminal breaks long paths.
+    assert "config.json.txtisnotread:nameitconfig.json." in "".join(done.stdout.split())
     assert (into / "kustomer.duckdb").read_text() == "an account's"
     assert (into / "report.html").read_text() == "an account's"
     assert (into / "sandbox" / "report.html").stat().st_size > 1000
