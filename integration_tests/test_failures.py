@@ -198,7 +198,7 @@ def test_a_certificate_that_nobody_trusts_is_told(
     with tls_server(tmp_path) as url:
         result, _ = run(Case("tls", "TLS", url=url), command, sandbox, tmp_path)
     assert result.errors[0]["internal_message"] == "tls"
-    assert "No secure (TLS) connection" in result.errors[0]["message"]
+    assert "The TLS connection" in result.errors[0]["message"]
 
 
 def test_check_names_each_closed_stream_and_the_role_to_add(
