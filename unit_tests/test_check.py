@@ -130,6 +130,7 @@ def test_a_key_that_may_read_nothing_fails_and_names_every_role(check: Check) ->
     failure = failure_of(check, otherwise=error(403))
     assert failure.failure_type is FailureType.config_error
     assert failure.cause.name == "missing_role"
+    assert failure.evidence.status is None
     assert failure.message == (
         "The API key may read none of the six lists: it lacks the roles "
         "org.permission.users.read (users), org.permission.teams.read (teams), "
