@@ -272,7 +272,10 @@ CONFIGURATIONS = {
     "its place": ('{"org_name": "acme",\n "api_key": key}', "line 2 column 13"),
     "a list": ("[]", 'should look like {"org_name": "acme"'),
     "no key": ('{"org_name": "acme"}', "The API key (api_key) is missing"),
-    "no name": ('{"org_name": " ", "api_key": "a-key-of-acme"}', "The organization name (org_name) is"),
+    "no name": (
+        '{"org_name": " ", "api_key": "a-key-of-acme"}',
+        "The organization name (org_name) is",
+    ),
 }
 
 

@@ -149,8 +149,9 @@ class KustomerStream(HttpStream):
                     ahead=reading.prefetch.take(url),
                 )
             except Failure as e:
-                # Where other lists failed too, it is not the size of this page.
-                if (is_outage and e.cause.is_size) or not reader.recover(e.cause):
+                # Where other lists failed too, or no name is found, it is not this page.
+                is_of_page = e.evidence.status is not None or e.cause.is_size
+                if (is_outage and e.cause.is_size) or not is_of_page or not reader.recover(e.cause):
                     raise
             finally:
                 for name, numbers in reader.warnings:
@@ -193,12 +194,14 @@ class KustomerStream(HttpStream):
         target = Target.of_list(self.name, self.role)
 
         def fetch(url: str, wanted: Callable[[], bool]) -> Response:
-            return self._client.send(url, target.traffic, wanted=wanted, largest_body=LARGEST_AHEAD)
+            return self._client.send(
+                url, target.traffic, wanted=wanted, largest_body=LARGEST_AHEAD, is_ahead=True
+            )
 
         look = self._client.timing.look
         self._reading = _Reading(
             reader=Reader(self._url(""), self.largest_page, look=look, resumed=resumed),
-            prefetch=Prefetch(fetch),
+            prefetch=Prefetch(fetch, self._client.timing.response),
             progress=Progress(self.name, self._client, target.traffic),
             flatten=self._flattener(),
             target=target,

@@ -148,9 +148,11 @@ class Client:
         attempts: _Attempts | None = None,
         wanted: Callable[[], bool] = lambda: True,
         largest_body: int = LARGEST_BODY,
+        is_ahead: bool = False,
     ) -> Response:
         """Send one request when the limit allows it and return its response, whatever it is.
 
+        One that `is_ahead` has no deadline here, because whoever takes its response has one.
         Raises `CancelledError` and `LimitError` if it was not sent, and what the transport raises.
         """
         attempts = attempts or _Attempts(self.timing, self.clock, self._ends_at)
@@ -158,7 +160,8 @@ class Client:
         with self.limiter.request(wanted, attempts.limit_left) as observe:
             attempts.limited += self.clock.monotonic() - began
             traffic.add(requests=1)
-            response = self._in_time(partial(self._transport.get, url, largest_body))
+            get = partial(self._transport.get, url, largest_body)
+            response = get() if is_ahead else self._in_time(get)
             headers = RateHeaders.parse(response.headers, self.clock.time())
             # A server that is unavailable for longer is no rate limit, and is retried.
             pause = headers.wait if response.status == _UNAVAILABLE else None

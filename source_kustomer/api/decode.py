@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 
-# The digits of 2**63. orjson reads whole numbers up to 2**64 and makes floats of longer ones. Where
-# every digit is a 0, so many in a row are found ten times as fast as by an expression.
-_LONG_NUMBER = b"0" * 19
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+# As many digits as 2**63 has, not within a text, which an identifier is. orjson reads whole numbers
+# up to 2**64 and makes floats of longer ones. Where every digit is a 0, and all that stands before
+# a number a comma, they are found ten times as fast as by an expression.
+_LONG_NUMBER = b"," + b"0" * 19
+_SHAPES = bytes.maketrans(b"123456789:[- \t\r\n", b"000000000,,,,,,,")
 
 # No database takes U+0000 in text, and UTF-8 has no half of a surrogate pair, as a text has that
 # was cut in the middle of an emoji. The group takes what is right out of the way.
@@ -31,7 +32,7 @@ def decode(body: bytes) -> Any:
 
     Text is without U+0000, and a number that neither 64 bits nor a float hold is returned as text.
     """
-    if b"\\u0000" not in body and _LONG_NUMBER not in body.translate(_DIGITS):
+    if b"\\u0000" not in body and _LONG_NUMBER not in body.translate(_SHAPES):
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:

@@ -1,13 +1,14 @@
 """The next pages are fetched while the current one is emitted, and returned in order."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 
 from source_kustomer.api import background
 from source_kustomer.api.rate_limit import CancelledError, LimitError
 from source_kustomer.api.transport import Response
 from source_kustomer.errors import Fault
+from source_kustomer.timing import DEFAULT_TIMING
 
 # Enough to hide a response time of half a second at the pace of Kustomer's largest plan, and no
 # more connections than two browsers open.
@@ -25,10 +26,14 @@ Fetch = Callable[[str, Callable[[], bool]], Response]
 
 
 class Prefetch:
-    """Fetches the pages of one list ahead, each on a thread: as many as fit into memory."""
+    """Fetches the pages of one list ahead, each on a thread: as many as fit into memory.
 
-    def __init__(self, fetch: Fetch) -> None:
+    A page that is not there after `seconds` of waiting is given up.
+    """
+
+    def __init__(self, fetch: Fetch, seconds: float = DEFAULT_TIMING.response) -> None:
         self._fetch = fetch
+        self._seconds = seconds
         self._running: dict[str, Future[Response]] = {}
         self._generation = 0
         self._requests = 0
@@ -38,11 +43,16 @@ class Prefetch:
     def take(self, url: str) -> Future[Response] | None:
         """Wait for a page that was planned, and return what became of it.
 
-        Returns None if it was not planned, was not sent, or is too large to be fetched ahead.
+        Returns None if it was not planned or given up, was not sent, or is too large to be fetched
+        ahead.
         """
         ahead = self._running.pop(url, None)
         if ahead is None:
             self._requests += 1
+            return None
+        wait([ahead], self._seconds)
+        if not ahead.done():
+            self.forget()
             return None
         error = ahead.exception()
         if error is None and not ahead.result().is_error:
