@@ -50,6 +50,7 @@ class Prefetch:
         if ahead is None:
             self._requests += 1
             return None
+        is_late = not ahead.done()
         wait([ahead], self._seconds)
         if not ahead.done():
             self.forget()
@@ -57,7 +58,9 @@ class Prefetch:
         error = ahead.exception()
         if error is None and not ahead.result().is_error:
             self._largest = max(self._largest, len(ahead.result().content))
-            self._most = min(2 * self._most, MOST_AHEAD)
+            # Pages that come in time only take memory.
+            most = 2 * self._most if is_late else self._most - 1
+            self._most = min(max(1, most), MOST_AHEAD)
             return ahead
         # Pages fetched alongside a failure are fetched again after it succeeds.
         self.forget()
