@@ -372,7 +372,7 @@ PAGE = Reply(503, "<html>Back soon", {"Content-Type": "text/html"})
         (Reply(500), "status 500"),
         (Reply(429, "", {"Retry-After": "3600"}), "rate limit"),
         (Reply(429, "", {"Retry-After": "0"}), "rate limit"),
-        (Reply(reset=True), "connection"),
+        (Reply(reset=True), "connect to"),
         (Reply(hang=1.0), "in time"),
     ],
     ids=["503", "200", "302", "407", "500", "429 long", "429 for ever", "reset", "silence"],
