@@ -356,7 +356,7 @@ def test_the_report_says_what_the_server_did(contract: Contract, played: str) ->
     assert FAILED not in {result for result, _ in report.rows.values()}
     assert len(report.sandbox.requests) <= asking.MOST_REQUESTS
     # What the server asks to wait is waited for with words.
-    assert ("asks to wait: 2 s" in report.shown) == (429 in report.sandbox.statuses)
+    assert ("asks to wait: " in report.shown) == (429 in report.sandbox.statuses)
 
 
 PAGE = Reply(503, "<html>Back soon", {"Content-Type": "text/html"})

@@ -104,22 +104,27 @@ def test_pages_are_handed_over_in_order_each_asked_for_once() -> None:
     assert sorted(pages.asked) == [*range(2, max(pages.asked) + 1)]
 
 
-def test_pages_that_are_waited_for_are_fetched_many_at_once_and_those_in_time_few() -> None:
-    moment = threading.Event()
+def test_pages_in_time_are_fetched_fewer_ahead_and_one_that_is_waited_for_more() -> None:
+    gate = threading.Event()
+    gate.set()
 
-    def late(url: str, wanted: Wanted) -> Response:
-        moment.wait(0.05)
+    def fetch(url: str, wanted: Wanted) -> Response:
+        gate.wait(10)
         return pages(url, wanted)
 
     pages = Pages()
-    slow = Reading(late, 60)
-    slow.join()
-    assert max(pages.asked) > 60 + MOST_AHEAD // 4
-    in_time = Reading(Pages())
-    for number in range(1, 61):
-        in_time.join()
-        in_time.read(number)
-    assert in_time.close()[-1] == 61
+    reading = Reading(fetch)
+    for number in range(1, 41):
+        reading.join()
+        reading.read(number)
+    reading.join()
+    gate.clear()
+    # In time too, but the page after it is held.
+    reading.read(41)
+    threading.Timer(1.0, gate.set).start()
+    reading.read(42)
+    reading.join()
+    assert sorted(pages.asked) == [*range(2, 42 + 2 + 1)]
 
 
 @pytest.mark.parametrize(
