@@ -104,6 +104,9 @@ def test_what_the_last_response_said_holds_for_a_minute(
     assert limiter.requests_per_minute == 650
     clock.advance(0.1)
     assert limiter.requests_per_minute == 800
+    use(limiter, 1000)
+    clock.advance(60)
+    assert moments(limiter, clock, 3) == [0, 0, 0]
 
 
 def after(clock: VirtualClock, *responses: tuple[float, int]) -> int:
