@@ -149,9 +149,9 @@ def test_growth_goes_on_where_the_count_begins_anew(
 def test_growth_is_ignored_while_the_count_begins_anew_twice_in_half_a_minute(
     clock: VirtualClock, apart: float, until: float
 ) -> None:
-    first, second = (1, 100), (1 + apart, 10)
+    anew = ((0, 500), (1, 100), (apart, 190), (1 + apart, 40))
     for moment in (5.0, 29.9, 30.1):
-        rate = after(clock, (0, 500), first, second, (1 + apart + moment, 40))
+        rate = after(clock, *anew, (1 + apart + moment, 50))
         assert (rate < 900) == (moment > until)
 
 
@@ -161,16 +161,13 @@ def test_responses_to_older_requests_and_from_before_a_new_beginning_are_no_news
     limiter = limiter_of(clock, 100)
     use(limiter, 501)
     with ExitStack() as requests:
-        first, second, third = (requests.enter_context(limiter.request()) for _ in range(3))
+        older = [requests.enter_context(limiter.request()) for _ in range(4)]
         clock.advance(30)
-        for observe, used, rate in ((second, 400, 554), (first, 9, 554), (third, 3, 950)):
-            observe(RateHeaders(1000, 1000 - used))
+        for number, used, rate in ((1, 400, 555), (0, 9, 555), (2, 3, 950), (3, 504, 950)):
+            older[number](RateHeaders(1000, 1000 - used))
             assert limiter.requests_per_minute == rate
-        fourth, fifth = (requests.enter_context(limiter.request()) for _ in range(2))
-        fourth(RateHeaders(1000, 800))
+        use(limiter, 200)
         assert limiter.requests_per_minute < 800
-        fifth(RateHeaders(1000, 997))
-        assert limiter.requests_per_minute == 950
 
 
 def test_what_is_counted_in_another_order_than_it_started_is_no_new_beginning(
@@ -328,10 +325,10 @@ def test_a_request_that_waited_long_enough_for_others_of_ours_ends(clock: Virtua
 
 def test_what_is_no_longer_wanted_does_not_start(limiter: RateLimiter, clock: VirtualClock) -> None:
     refuse(limiter, 30)
-    with pytest.raises(CancelledError), limiter.request(lambda: clock.monotonic() < 1003.2):
+    with pytest.raises(CancelledError), limiter.request(lambda: clock.monotonic() < 1002.5):
         pass
-    assert clock.monotonic() == 1004
-    assert moments(limiter, clock, 1) == pytest.approx([26.5])
+    assert clock.monotonic() == 1003
+    assert moments(limiter, clock, 1) == pytest.approx([27.5])
 
 
 def test_a_long_wait_is_logged_once_with_its_reason(
