@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import pairwise, product
 from operator import ge
@@ -353,7 +354,7 @@ def test_a_long_wait_is_logged_once_with_its_reason(
 
 
 class SilentClock(VirtualClock):
-    """Wakes no thread; time passes only as the test says."""
+    """Wakes nobody who waits for a second; time passes only as the test says."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -361,29 +362,32 @@ class SilentClock(VirtualClock):
 
     @override
     def wait(self, condition: threading.Condition, seconds: float) -> None:
-        self.waiting.release()
-        condition.wait()
+        if seconds >= 1:
+            self.waiting.release()
+        condition.wait(None if seconds >= 1 else 0.01)
+
+
+def started(target: Callable[..., None], number: int) -> threading.Thread:
+    thread = threading.Thread(target=target, args=(number,), daemon=True)
+    thread.start()
+    return thread
 
 
 @pytest.mark.parametrize("news", ["a response", "the end of a request"])
 def test_news_wake_all_that_may_start_in_the_order_in_which_they_came(news: str) -> None:
-    clock, order, all_started = SilentClock(), list[int](), threading.Barrier(4)
+    clock, order, threads = SilentClock(), list[int](), []
     limiter = limiter_of(clock)
 
     def start(number: int) -> None:
         with limiter.request() as observe:
             order.append(number)
-            if news == "a response":
-                # Only the one before wakes the next.
-                all_started.wait()
             observe(SILENT)
 
-    threads = [threading.Thread(target=start, args=(n,), daemon=True) for n in range(4)]
     with ExitStack() as request:
         observe = request.enter_context(limiter.request())
         observe(RateHeaders(wait=5), exceeded=True)
-        for thread in threads:
-            thread.start()
+        for number in range(4):
+            threads.append(started(start, number))
             assert clock.waiting.acquire(timeout=30)
         clock.advance(5.5)
         assert order == []
@@ -395,6 +399,27 @@ def test_news_wake_all_that_may_start_in_the_order_in_which_they_came(news: str)
             thread.join(30)
             assert not thread.is_alive()
     assert order == [0, 1, 2, 3]
+
+
+def test_one_that_starts_wakes_the_next() -> None:
+    clock, has_started, done = SilentClock(), threading.Semaphore(0), threading.Event()
+    limiter = limiter_of(clock)
+    moments(limiter, clock, 81)
+
+    def start(_: int) -> None:
+        with limiter.request():
+            has_started.release()
+            done.wait()
+
+    threads = [started(start, 0)]
+    for number in (1, 2):
+        # Only the first waits for less than a second.
+        threads.append(started(start, number))
+        assert clock.waiting.acquire(timeout=30)
+    for _ in threads:
+        clock.advance(0.25)
+        assert has_started.acquire(timeout=30)
+    done.set()
 
 
 @pytest.mark.parametrize(
