@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import pairwise, product
 from operator import ge
@@ -104,6 +105,9 @@ def test_what_the_last_response_said_holds_for_a_minute(
     assert limiter.requests_per_minute == 650
     clock.advance(0.1)
     assert limiter.requests_per_minute == 800
+    use(limiter, 1000)
+    clock.advance(60)
+    assert moments(limiter, clock, 3) == [0, 0, 0]
 
 
 def after(clock: VirtualClock, *responses: tuple[float, int]) -> int:
@@ -146,9 +150,9 @@ def test_growth_goes_on_where_the_count_begins_anew(
 def test_growth_is_ignored_while_the_count_begins_anew_twice_in_half_a_minute(
     clock: VirtualClock, apart: float, until: float
 ) -> None:
-    first, second = (1, 100), (1 + apart, 10)
+    anew = ((0, 500), (1, 100), (apart, 190), (1 + apart, 40))
     for moment in (5.0, 29.9, 30.1):
-        rate = after(clock, (0, 500), first, second, (1 + apart + moment, 40))
+        rate = after(clock, *anew, (1 + apart + moment, 50))
         assert (rate < 900) == (moment > until)
 
 
@@ -158,16 +162,13 @@ def test_responses_to_older_requests_and_from_before_a_new_beginning_are_no_news
     limiter = limiter_of(clock, 100)
     use(limiter, 501)
     with ExitStack() as requests:
-        first, second, third = (requests.enter_context(limiter.request()) for _ in range(3))
+        older = [requests.enter_context(limiter.request()) for _ in range(4)]
         clock.advance(30)
-        for observe, used, rate in ((second, 400, 554), (first, 9, 554), (third, 3, 950)):
-            observe(RateHeaders(1000, 1000 - used))
+        for number, used, rate in ((1, 400, 555), (0, 9, 555), (2, 3, 950), (3, 504, 950)):
+            older[number](RateHeaders(1000, 1000 - used))
             assert limiter.requests_per_minute == rate
-        fourth, fifth = (requests.enter_context(limiter.request()) for _ in range(2))
-        fourth(RateHeaders(1000, 800))
+        use(limiter, 200)
         assert limiter.requests_per_minute < 800
-        fifth(RateHeaders(1000, 997))
-        assert limiter.requests_per_minute == 950
 
 
 def test_what_is_counted_in_another_order_than_it_started_is_no_new_beginning(
@@ -325,10 +326,10 @@ def test_a_request_that_waited_long_enough_for_others_of_ours_ends(clock: Virtua
 
 def test_what_is_no_longer_wanted_does_not_start(limiter: RateLimiter, clock: VirtualClock) -> None:
     refuse(limiter, 30)
-    with pytest.raises(CancelledError), limiter.request(lambda: clock.monotonic() < 1003.2):
+    with pytest.raises(CancelledError), limiter.request(lambda: clock.monotonic() < 1002.5):
         pass
-    assert clock.monotonic() == 1004
-    assert moments(limiter, clock, 1) == pytest.approx([26.5])
+    assert clock.monotonic() == 1003
+    assert moments(limiter, clock, 1) == pytest.approx([27.5])
 
 
 def test_a_long_wait_is_logged_once_with_its_reason(
@@ -353,7 +354,7 @@ def test_a_long_wait_is_logged_once_with_its_reason(
 
 
 class SilentClock(VirtualClock):
-    """Wakes no thread; time passes only as the test says."""
+    """Wakes nobody who waits for a second; time passes only as the test says."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -361,29 +362,32 @@ class SilentClock(VirtualClock):
 
     @override
     def wait(self, condition: threading.Condition, seconds: float) -> None:
-        self.waiting.release()
-        condition.wait()
+        if seconds >= 1:
+            self.waiting.release()
+        condition.wait(None if seconds >= 1 else 0.01)
+
+
+def started(target: Callable[..., None], number: int) -> threading.Thread:
+    thread = threading.Thread(target=target, args=(number,), daemon=True)
+    thread.start()
+    return thread
 
 
 @pytest.mark.parametrize("news", ["a response", "the end of a request"])
 def test_news_wake_all_that_may_start_in_the_order_in_which_they_came(news: str) -> None:
-    clock, order, all_started = SilentClock(), list[int](), threading.Barrier(4)
+    clock, order, threads = SilentClock(), list[int](), []
     limiter = limiter_of(clock)
 
     def start(number: int) -> None:
         with limiter.request() as observe:
             order.append(number)
-            if news == "a response":
-                # Only the one before wakes the next.
-                all_started.wait()
             observe(SILENT)
 
-    threads = [threading.Thread(target=start, args=(n,), daemon=True) for n in range(4)]
     with ExitStack() as request:
         observe = request.enter_context(limiter.request())
         observe(RateHeaders(wait=5), exceeded=True)
-        for thread in threads:
-            thread.start()
+        for number in range(4):
+            threads.append(started(start, number))
             assert clock.waiting.acquire(timeout=30)
         clock.advance(5.5)
         assert order == []
@@ -395,6 +399,27 @@ def test_news_wake_all_that_may_start_in_the_order_in_which_they_came(news: str)
             thread.join(30)
             assert not thread.is_alive()
     assert order == [0, 1, 2, 3]
+
+
+def test_one_that_starts_wakes_the_next() -> None:
+    clock, has_started, done = SilentClock(), threading.Semaphore(0), threading.Event()
+    limiter = limiter_of(clock)
+    moments(limiter, clock, 81)
+
+    def start(_: int) -> None:
+        with limiter.request():
+            has_started.release()
+            done.wait()
+
+    threads = [started(start, 0)]
+    for number in (1, 2):
+        # Only the first waits for less than a second.
+        threads.append(started(start, number))
+        assert clock.waiting.acquire(timeout=30)
+    for _ in threads:
+        clock.advance(0.25)
+        assert has_started.acquire(timeout=30)
+    done.set()
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ class Pace:
         if exceeded:
             self._pause(headers.wait or 0.0, now)
             return
-        self._is_refused = self._is_refused and now < self.pause_ends
+        self._is_refused = now < self.pause_ends
         if headers.remaining is None or number <= self._newest:
             return
         remaining = headers.remaining - (self._started - number)

@@ -31,7 +31,6 @@ class LimitError(Exception):
     """The request may not start in time; `is_exceeded` if the server asked for the wait."""
 
     def __init__(self, *, is_exceeded: bool) -> None:
-        super().__init__("the rate limit lets no request start in time")
         self.is_exceeded = is_exceeded
 
 
