@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +11,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from integration_tests.connector import SCRIPT
 from integration_tests.databases import (
     DATABASES,
     WAYS,
@@ -260,27 +256,3 @@ def test_given_a_stream_that_fails_when_read_again_then_its_old_table_stays_whol
     assert {stream: ids(database, stream) for stream in others} == {
         stream: listed(sandbox, stream) for stream in others
     }
-
-
-@pytest.mark.xdist_group("databases")
-def test_given_a_key_when_the_example_runs_then_it_ends_in_a_data_frame(
-    airbyte_folder: Path, tmp_path: Path, sandbox: Sandbox
-) -> None:
-    environment = {
-        **os.environ,
-        "KUSTOMER_API_KEY": sandbox.key,
-        "KUSTOMER_API_URL": sandbox.url,
-        "AIRBYTE_PROJECT_DIR": str(tmp_path),
-        "PATH": f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    done = subprocess.run(
-        [sys.executable, PROJECT / "docs/example.py"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-        env=environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert f"{sandbox.counts()['customers']} entries" in done.stdout

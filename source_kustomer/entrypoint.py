@@ -33,7 +33,7 @@ from source_kustomer.config import SHORTEST_KEY
 from source_kustomer.files import read_catalog, read_config, read_state
 from source_kustomer.output import Output
 from source_kustomer.source import SourceKustomer
-from source_kustomer.timing import DEFAULT_TIMING, Timing
+from source_kustomer.timing import Timing
 
 # A page's records are many small objects without cycles: looking for cycles after every 700
 # allocations, as Python does by itself, costs a tenth of a read.
@@ -43,7 +43,7 @@ _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 _RECURSION = 2048
 
 
-def run(command: argparse.Namespace, output: Output, timing: Timing | None = None) -> int:
+def run(command: argparse.Namespace, output: Output, timing: Timing) -> int:
     """Write the messages of one command to the output and return the exit code."""
     handler = logging.StreamHandler(output)
     handler.setFormatter(_LogFormatter())
@@ -52,7 +52,7 @@ def run(command: argparse.Namespace, output: Output, timing: Timing | None = Non
         logging.getLogger("airbyte").setLevel(logging.DEBUG)
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
     sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
-    entrypoint = _Entrypoint(SourceKustomer(timing or DEFAULT_TIMING))
+    entrypoint = _Entrypoint(SourceKustomer(timing))
     has_failed = False
     try:
         for kind, messages in groupby(entrypoint.messages(command), attrgetter("type")):

@@ -3,16 +3,13 @@
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
 
 from source_kustomer.cli import parse
 from source_kustomer.output import Output
-
-if TYPE_CHECKING:
-    from source_kustomer.timing import Timing
+from source_kustomer.timing import DEFAULT_TIMING, Timing
 
 
-def main(timing: "Timing | None" = None) -> None:
+def main(timing: Timing = DEFAULT_TIMING) -> None:
     """Run one command of the Airbyte protocol; the process ends with 1 if it failed."""
     # Before the slow import of the CDK: as PID 1, the process ignores signals without a handler.
     output = Output(1)

@@ -133,7 +133,7 @@ class KustomerStream(HttpStream):
                 return reader.take(document, self._client.clock.monotonic())
             except Fault as e:
                 if e.wait:
-                    # What was fetched at the same moment may come from the same state of things.
+                    # What was fetched at the same moment may come from the same stale server.
                     reading.prefetch.forget()
                 raise
 

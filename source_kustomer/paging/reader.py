@@ -109,7 +109,7 @@ class Reader:
         elif page.next == self.query or hash(page.next) in self._cursors:
             raise Fault("wrong_page", detail="a page links to one that was read before")
         fall = self._fall(page, asked, now)
-        is_reread = asked is not None and (asked.page - 1) * self._unit(asked) < self._furthest
+        is_reread = asked is not None and self._start(asked) < self._furthest
         surprise = self._surprise_of(page, asked, fall, is_reread=is_reread)
         if surprise:
             name, wait = surprise
@@ -146,7 +146,7 @@ class Reader:
             return self._read_in_tenths(asked)
         if not cause.ends_list:
             return False
-        before = (asked.page - 1) * self._unit(asked) if asked else 0
+        before = self._start(asked) if asked else 0
         if self._is_resumed and self.pages == 0:
             self._start_over()
         elif asked is None or asked.page == 1 or self._refused == self.query:
@@ -167,6 +167,10 @@ class Reader:
     def _unit(self, asked: PageNumber) -> int:
         """Return how many records a page of this number has."""
         return min(asked.size or self.position.size, self.position.size)
+
+    def _start(self, asked: PageNumber) -> int:
+        """Return the index of the first record of a page."""
+        return (asked.page - 1) * self._unit(asked)
 
     def _measure(self, page: Page, asked: PageNumber) -> None:
         """Take the page size from the first page; raises `Fault` until two responses show it.
@@ -236,7 +240,7 @@ class Reader:
         part = max(1, at.records // size) / _PAGES_OF_LONGEST_LOOK if records else 1.0
         wait = self._look * min(1.0, part)
         # By place where pages are numbered: records that were read may have been removed since.
-        before = (asked.page - 1) * self._unit(asked) if asked else records - len(page.ids)
+        before = self._start(asked) if asked else records - len(page.ids)
         end = before + len(page.ids)
         # Records that the key may not see count in the total: less than a page of them is believed.
         reached = max(end, asked.page * self._unit(asked)) if asked else end + size - 1
