@@ -1,11 +1,17 @@
 """Airbyte source connector for Kustomer."""
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from source_kustomer.source import SourceKustomer
 
-__all__ = ["SourceKustomer"]
+__all__ = ["SourceKustomer", "__version__"]
+
+try:
+    __version__ = version("airbyte-source-kustomer")
+except PackageNotFoundError:
+    __version__ = "(not installed)"
 
 
 def __getattr__(name: str) -> Any:

@@ -1,10 +1,11 @@
 """The command line: the four commands of the Airbyte protocol, and their help."""
 
 import argparse
-from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from typing_extensions import override
+
+from source_kustomer import __version__
 
 _EXAMPLES = """
 examples:
@@ -55,7 +56,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"source-kustomer {_version()}")
+    parser.add_argument("--version", action="version", version=f"source-kustomer {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, (does, files) in _COMMANDS.items():
         command = commands.add_parser(
@@ -71,10 +72,3 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.print_help()
         parser.exit()
     return parsed
-
-
-def _version() -> str:
-    try:
-        return version("airbyte-source-kustomer")
-    except PackageNotFoundError:
-        return "(version unknown: not installed)"

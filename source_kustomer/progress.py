@@ -15,7 +15,7 @@ from airbyte_cdk.models import (
     Type,
 )
 
-from source_kustomer.api.client import Client, Traffic
+from source_kustomer.api.client import Client
 from source_kustomer.paging.reader import Reader
 
 if TYPE_CHECKING:
@@ -27,12 +27,11 @@ logger = logging.getLogger("airbyte.source_kustomer")
 class Progress:
     """Reports the read of one list."""
 
-    def __init__(self, stream: str, client: Client, traffic: Traffic) -> None:
+    def __init__(self, stream: str, client: Client) -> None:
         self._stream = stream
         self._client = client
-        self._traffic = traffic
         self._began = client.clock.monotonic()
-        self._waited_before = client.limiter.waited
+        self._before = client.traffic
         self._records = 0
         self._bar: Bar | None = None
 
@@ -52,6 +51,7 @@ class Progress:
         if self._bar:
             self._bar.stop()
         seconds = self._client.clock.monotonic() - self._began
+        before, traffic = self._before, self._client.traffic
         logger.info(
             "%s: %d records on %d pages in %.1f s (%.0f records a second): %d requests, %d of them "
             "retries, %.1f MB, %.1f s waited for the rate limit.",
@@ -60,10 +60,10 @@ class Progress:
             reader.pages,
             seconds,
             self._records / max(seconds, 1e-3),
-            self._traffic.requests,
-            self._traffic.retries,
-            self._traffic.received_bytes / 1e6,
-            self._client.limiter.waited - self._waited_before,
+            traffic.requests - before.requests,
+            traffic.retries - before.retries,
+            (traffic.received_bytes - before.received_bytes) / 1e6,
+            traffic.waited - before.waited,
         )
 
     def _estimate(self, total: int) -> AirbyteMessage:

@@ -1,18 +1,15 @@
 """Custom attributes as typed columns: what discover adds to the schemas."""
 
 import logging
-from functools import partial
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from source_kustomer.api import background
-from source_kustomer.api.client import Client, Target
-from source_kustomer.api.probe import Probe
+from source_kustomer.api.client import Client
 from source_kustomer.columns import Column, columns_of_metadata, columns_of_values, distinct
 from source_kustomer.errors import Failure, Fault
 from source_kustomer.paging.page import Page
-
-Definitions = dict[str, Any]
-Values = dict[str, list[Any]]
 
 METADATA_ROLE = "org.permission.metadata.read"
 
@@ -23,59 +20,52 @@ logger = logging.getLogger("airbyte.source_kustomer")
 
 
 def custom_columns(
-    client: Client, probe: Probe, target: Target, url: str, stream: str, metadata: str
+    client: Client, stream: str, metadata: str, first_page: Callable[[], Page]
 ) -> dict[str, Column]:
     """Return a column for each custom attribute of a list, by name; raises `Failure`.
 
-    They come from the metadata or, where the key may not read these, from the list's first page,
-    which is at `url`.
+    They come from the metadata or, where the key may not read these, from the list's first page.
     """
     # Both at once, because the second is needed where the first is refused.
-    sample = background.start(partial(_sample, client, probe, target, url))
+    sample = background.start(first_page)
     try:
-        columns = columns_of_metadata(_definitions(client, probe, stream, metadata))
+        columns = columns_of_metadata(_definitions(client, stream, metadata))
     except Failure as e:
         # Where the key itself is refused, the sample says so.
         if e.evidence.status not in _CLOSED:
             raise
-        columns = columns_of_values(sample.result())
+        columns = columns_of_values(_values(sample))
         logger.warning(
             "The custom attributes of %s are those of its first page only: %s", stream, e.message
         )
     return distinct(columns, stream)
 
 
-def _definitions(client: Client, probe: Probe, stream: str, metadata: str) -> Definitions:
+def _definitions(client: Client, stream: str, metadata: str) -> dict[str, Any]:
     """Return what the metadata say of each attribute."""
 
-    def definitions(document: Any) -> Definitions:
+    def definitions(document: Any) -> dict[str, Any]:
         for member in ("data", "attributes", "properties"):
             document = document.get(member) if isinstance(document, dict) else None
         if not isinstance(document, dict):
             raise Fault("unexpected_document")
         return document
 
-    target = Target(f"the metadata of {stream}", METADATA_ROLE, is_list=True)
-    url = f"{client.base_url}metadata/{metadata}"
-    return client.get(url, definitions, target=target, explain=probe.explain)
+    url, what = f"{client.base_url}metadata/{metadata}", f"the metadata of {stream}"
+    return client.get(url, definitions, what=what, role=METADATA_ROLE)
 
 
-def _sample(client: Client, probe: Probe, target: Target, url: str) -> Values:
+def _values(sample: Future[Page]) -> dict[str, list[Any]]:
     """Return the values of each custom attribute on a page of the list."""
-    values: Values = {}
+    values: dict[str, list[Any]] = {}
     try:
-        page = client.get(
-            url,
-            lambda document: Page.parse(document, url, size=1),
-            target=target,
-            explain=probe.explain,
-        )
+        resources = sample.result().resources
     except Failure as e:
         # A list that this key may not read has no values to look at.
         if e.cause.closes_list:
             return values
         raise
-    for resource in page.resources:
+    for resource in resources:
         attributes = resource.get("attributes")
         custom = attributes.get("custom") if isinstance(attributes, dict) else None
         for name, value in custom.items() if isinstance(custom, dict) else ():

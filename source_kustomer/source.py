@@ -20,10 +20,8 @@ from typing_extensions import override
 
 from source_kustomer.api import background
 from source_kustomer.api.client import Client
-from source_kustomer.api.probe import Probe
 from source_kustomer.check import check_access
 from source_kustomer.config import Config, InvalidConfigError
-from source_kustomer.stream import KustomerStream
 from source_kustomer.streams import STREAMS
 from source_kustomer.timing import DEFAULT_TIMING, Timing
 
@@ -40,18 +38,19 @@ class SourceKustomer(AbstractSource):
         self, logger: logging.Logger, config: Mapping[str, Any]
     ) -> tuple[bool, Any | None]:
         client = self._client(config, seconds=self._timing.command)
-        check_access(client, _streams(client))
+        check_access(client, [stream(client) for stream in STREAMS])
         return True, None
 
     @override
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        return [*_streams(self._client(config))]
+        client = self._client(config)
+        return [stream(client) for stream in STREAMS]
 
     @override
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
         # Each asks for its custom attributes: all at once, because a person waits.
-        streams = _streams(self._client(config, seconds=self._timing.command))
-        found = [background.start(stream.as_airbyte_stream) for stream in streams]
+        client = self._client(config, seconds=self._timing.command)
+        found = [background.start(stream(client).as_airbyte_stream) for stream in STREAMS]
         return AirbyteCatalog(streams=[stream.result() for stream in found])
 
     @override
@@ -62,7 +61,7 @@ class SourceKustomer(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        known = [stream.name for stream in self.streams(config)]
+        known = [stream.__name__.lower() for stream in STREAMS]
         streams = [chosen for chosen in catalog.streams if chosen.stream.name in known]
         unknown = [repr(c.stream.name) for c in catalog.streams if c not in streams]
         failure = AirbyteTracedException(
@@ -85,11 +84,6 @@ class SourceKustomer(AbstractSource):
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         # The CDK would write the key to a file, and its hidden `_limit` never ends a read.
         return {name: value for name, value in config.items() if not name.startswith("_")}
-
-
-def _streams(client: Client) -> list[KustomerStream]:
-    probe = Probe(client)
-    return [stream(client, probe) for stream in STREAMS]
 
 
 def parsed(config: Mapping[str, Any]) -> Config:

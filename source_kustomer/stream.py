@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -16,10 +16,9 @@ from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.sources.utils.schema_helpers import ResourceSchemaLoader
 from typing_extensions import override
 
-from source_kustomer.api.client import Client, Target
+from source_kustomer.api.client import Client
 from source_kustomer.api.decode import decode
 from source_kustomer.api.prefetch import LARGEST_AHEAD, Prefetch
-from source_kustomer.api.probe import Probe
 from source_kustomer.api.transport import Response
 from source_kustomer.errors import WARNINGS, Failure, Fault
 from source_kustomer.paging.page import Page, Resource
@@ -43,7 +42,6 @@ class _Reading:
     prefetch: Prefetch
     progress: Progress
     flatten: Flattener
-    target: Target
 
 
 class KustomerStream(HttpStream):
@@ -59,12 +57,12 @@ class KustomerStream(HttpStream):
     # The resource whose metadata describe the list's custom attributes.
     metadata: ClassVar[str | None] = None
 
-    def __init__(self, client: Client, probe: Probe) -> None:
+    def __init__(self, client: Client) -> None:
         # With its own cursor, a stream is resumable although it overrides `read_records`.
         self.cursor = ResumableFullRefreshCursor()
         super().__init__()
         self._client = client
-        self._probe = probe
+        self._what = f"the {self.name} list"
         self._reading: _Reading | None = None
         self._configured: dict[str, Any] | None = None
 
@@ -143,8 +141,8 @@ class KustomerStream(HttpStream):
                 return self._client.get(
                     url,
                     accept,
-                    target=reading.target,
-                    explain=self._probe.explain,
+                    what=self._what,
+                    role=self.role,
                     is_reading=reader.pages > 0,
                     ahead=reading.prefetch.take(url),
                 )
@@ -166,10 +164,18 @@ class KustomerStream(HttpStream):
         schema = self._schema()
         if self.metadata is None:
             return schema
-        url = self._url(page_query(1, self.largest_page))
-        target = Target.of_list(self.name, self.role)
-        columns = custom_columns(self._client, self._probe, target, url, self.name, self.metadata)
+        sample = partial(self.first_page, self.largest_page)
+        columns = custom_columns(self._client, self.name, self.metadata, sample)
         return {**schema, "properties": {**schema["properties"], **columns}}
+
+    def first_page(self, size: int) -> Page:
+        """Ask for the first so many records of the list; raises `Failure`."""
+        return self._client.get(
+            self._url(page_query(1, size)),
+            lambda document: Page.parse(document, self._url(""), size),
+            what=self._what,
+            role=self.role,
+        )
 
     @property
     @override
@@ -191,20 +197,16 @@ class KustomerStream(HttpStream):
                 resumed = Position.parse(state)
             except InvalidStateError:
                 logger.warning(WARNINGS["foreign_state"].format(stream=self.name))
-        target = Target.of_list(self.name, self.role)
 
         def fetch(url: str, wanted: Callable[[], bool]) -> Response:
-            return self._client.send(
-                url, target.traffic, wanted=wanted, largest_body=LARGEST_AHEAD, is_ahead=True
-            )
+            return self._client.send(url, wanted=wanted, largest_body=LARGEST_AHEAD, is_ahead=True)
 
         look = self._client.timing.look
         self._reading = _Reading(
             reader=Reader(self._url(""), self.largest_page, look=look, resumed=resumed),
             prefetch=Prefetch(fetch, self._client.timing.response),
-            progress=Progress(self.name, self._client, target.traffic),
+            progress=Progress(self.name, self._client),
             flatten=self._flattener(),
-            target=target,
         )
         return self._reading
 

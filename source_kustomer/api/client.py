@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,15 +17,18 @@ from airbyte_cdk.models import FailureType
 from source_kustomer.api import background
 from source_kustomer.api.decode import decode
 from source_kustomer.api.headers import RateHeaders
-from source_kustomer.api.rate_limit import LimitError, RateLimiter
+from source_kustomer.api.rate_limit import RateLimiter
 from source_kustomer.api.transport import LARGEST_BODY, HttpTransport, Response, Transport
 from source_kustomer.config import Config
-from source_kustomer.errors import Cause, Evidence, Failure, Fault, failure
+from source_kustomer.errors import Evidence, Failure, Fault, failure
 from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
 
 _SUCCESS = frozenset({200, 203})
 _TOO_MANY = 429
 _UNAVAILABLE = 503
+
+# What may be the key's fault, the list's, or the organization's.
+_AMBIGUOUS = frozenset({401, 403, 404})
 
 # A wait worth a warning, in seconds.
 _LONG_WAIT = 10.0
@@ -37,80 +40,16 @@ _OUTAGE_ATTEMPTS = 2
 logger = logging.getLogger("airbyte.source_kustomer")
 
 Value = TypeVar("Value")
-Accept = Callable[[Any], Value]
-Explain = Callable[[Evidence], Evidence]
-
-
-@dataclass
-class Traffic:
-    """What was sent and received for one stream; threads share it."""
-
-    requests: int = 0
-    retries: int = 0
-    received_bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def add(self, *, requests: int = 0, retries: int = 0, received_bytes: int = 0) -> None:
-        """Count what was sent or received."""
-        with self._lock:
-            self.requests += requests
-            self.retries += retries
-            self.received_bytes += received_bytes
 
 
 @dataclass(frozen=True)
-class Target:
-    """What is asked for, in words, the role that it takes, and the traffic that it caused."""
+class Traffic:
+    """What was sent and received, and the seconds that requests waited for the rate limit."""
 
-    what: str = "the API"
-    role: str = ""
-    is_list: bool = False
-    traffic: Traffic = field(default_factory=Traffic)
-
-    @classmethod
-    def of_list(cls, name: str, role: str) -> "Target":
-        """Return the target of a list."""
-        return cls(f"the {name} list", role, is_list=True)
-
-
-class _Attempts:
-    """The attempts at one page so far, and when they end."""
-
-    def __init__(self, timing: Timing, clock: Clock, ends_at: float) -> None:
-        self.number = 1
-        # Seconds waited for the rate limit, which are counted apart.
-        self.limited = 0.0
-        self._timing = timing
-        self._clock = clock
-        self._ends_at = ends_at
-        self._started_at = clock.monotonic()
-
-    @property
-    def limit_left(self) -> float:
-        """The seconds for which the next attempt may wait for the rate limit."""
-        left = min(self._timing.limit - self.limited, self._ends_at - self._clock.monotonic())
-        return max(0.0, left)
-
-    def wait(self, failed: Failure) -> float:
-        """Return the seconds to wait before the next attempt, with jitter against lockstep."""
-        exception = failed.evidence.exception
-        if isinstance(exception, Fault) and exception.wait is not None:
-            return exception.wait
-        if math.isinf(failed.cause.attempts):
-            # The limiter waits, and ends the attempts.
-            return 0.0
-        longest = self._timing.backoff * 2.0 ** (self.number - 1)
-        return min(longest, self._timing.longest_backoff) * random.uniform(0.75, 1)  # noqa: S311
-
-    def should_stop(self, cause: Cause, wait: float, *, is_outage: bool) -> bool:
-        """Whether no attempt follows this one, which failed for `cause`."""
-        if math.isinf(cause.attempts):
-            return False
-        most = min(cause.attempts, _OUTAGE_ATTEMPTS) if is_outage else cause.attempts
-        now = self._clock.monotonic()
-        elapsed = now - self._started_at - self.limited
-        is_late = elapsed + wait > self._timing.page or now + wait >= self._ends_at
-        return self.number >= most or is_late
+    requests: int
+    retries: int
+    received_bytes: int
+    waited: float
 
 
 class Client:
@@ -136,16 +75,25 @@ class Client:
         self.limiter = limiter or RateLimiter(config.share, timing, clock)
         self.is_outage = False
         self._host_was_reached = False
+        self._retries = self._received_bytes = 0
         self._ends_at = clock.monotonic() + seconds
         self._config = config
         self._transport = transport or HttpTransport(config, timing, clock)
+        self._probing = threading.Lock()
+        self._is_probed = False
+        self._refusal: Failure | None = None
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent and received so far."""
+        requests, waited = self.limiter.pace.started, self.limiter.waited
+        return Traffic(requests, self._retries, self._received_bytes, waited)
 
     def send(
         self,
         url: str,
-        traffic: Traffic,
         *,
-        attempts: _Attempts | None = None,
+        limit_ends: float = math.inf,
         wanted: Callable[[], bool] = lambda: True,
         largest_body: int = LARGEST_BODY,
         is_ahead: bool = False,
@@ -153,74 +101,128 @@ class Client:
         """Send one request when the limit allows it and return its response, whatever it is.
 
         One that `is_ahead` has no deadline here, because whoever takes its response has one.
-        Raises `CancelledError` and `LimitError` if it was not sent, and what the transport raises.
+        Raises `CancelledError` if it is not `wanted` any more, `Fault` if the limit does not allow
+        it before `limit_ends`, and what the transport raises.
         """
-        attempts = attempts or _Attempts(self.timing, self.clock, self._ends_at)
-        began = self.clock.monotonic()
-        with self.limiter.request(wanted, attempts.limit_left) as observe:
-            attempts.limited += self.clock.monotonic() - began
-            traffic.add(requests=1)
+        now = self.clock.monotonic()
+        limit_ends = min(limit_ends, now + self.timing.limit, self._ends_at)
+        with self.limiter.request(wanted, limit_ends) as observe:
             get = partial(self._transport.get, url, largest_body)
             response = get() if is_ahead else self._in_time(get)
             headers = RateHeaders.parse(response.headers, self.clock.time())
             # A server that is unavailable for longer is no rate limit, and is retried.
-            pause = headers.wait if response.status == _UNAVAILABLE else None
-            is_pause = pause is not None and pause <= attempts.limit_left
-            observe(headers, exceeded=response.status == _TOO_MANY or is_pause)
+            is_pause = response.status == _UNAVAILABLE and headers.wait is not None
+            fits = is_pause and self.clock.monotonic() + (headers.wait or 0.0) <= limit_ends
+            observe(headers, exceeded=response.status == _TOO_MANY or fits)
         self._host_was_reached = True
-        traffic.add(received_bytes=len(response.content))
         return response
 
     def get(
         self,
         url: str,
-        accept: Accept[Value],
+        accept: Callable[[Any], Value],
         *,
-        target: Target,
-        explain: Explain = lambda evidence: evidence,
+        what: str,
+        role: str = "",
         is_reading: bool = False,
         ahead: Future[Response] | None = None,
     ) -> Value:
         """Return what `accept` makes of the JSON at `url`; raises `Failure` after all attempts.
 
-        `accept` raises `Fault` for a document that it refuses. `explain` adds to evidence what it
-        takes to find its cause. `ahead` is the first attempt, if it has been started already.
+        `accept` raises `Fault` for a document that it refuses. `what` is asked for, in words, and
+        takes the `role`. `ahead` is the first attempt, if it has been started already.
         """
-        attempts = _Attempts(self.timing, self.clock, self._ends_at)
+        number, began, waited = 1, self.clock.monotonic(), self.limiter.waited
         while True:
-            send = partial(self.send, url, target.traffic, attempts=attempts)
-            known = Evidence(
-                is_list=target.is_list,
-                is_reading=is_reading,
-                host_was_reached=self._host_was_reached,
+            limited = self.limiter.waited - waited
+            limit_ends = self.clock.monotonic() + self.timing.limit - limited
+            evidence = Evidence(
+                is_list=bool(role), is_reading=is_reading, host_was_reached=self._host_was_reached
             )
             try:
-                value = _attempt(ahead.result if ahead else send, accept, known)
-            except LimitError:
-                limited = replace(known, exception=Fault("rate_limit"))
-                raise self._failure(limited, target) from None
-            except _UnsuccessfulError as e:
-                failed = self._failure(explain(e.evidence), target)
+                response = ahead.result() if ahead else self.send(url, limit_ends=limit_ends)
+            except Exception as e:  # noqa: BLE001
+                # Which of requests', urllib3's and the socket's many exceptions, the table tells.
+                evidence = replace(evidence, exception=e)
             else:
-                self.is_outage = False
-                return value
-            ahead = None
-            seconds = attempts.wait(failed)
-            if attempts.should_stop(failed.cause, seconds, is_outage=self.is_outage):
+                self._received_bytes += len(response.content)
+                try:
+                    return self._accepted(response, accept)
+                except Fault as e:
+                    evidence = replace(evidence, exception=e)
+                except ValueError:
+                    evidence = replace(evidence, status=response.status, body=response.content)
+            failed = self._failure(self._explained(evidence), what, role)
+            elapsed = self.clock.monotonic() - began - (self.limiter.waited - waited)
+            seconds = self._next_wait(failed, number, elapsed)
+            if seconds is None:
                 self.is_outage = self.is_outage or _may_be_an_outage(failed)
                 raise failed
-            target.traffic.add(retries=1)
             logger.log(
                 logging.WARNING if seconds > _LONG_WAIT else logging.INFO,
                 "Asking for %s again %s, attempt %d: %s%s.",
-                target.what,
+                what,
                 f"in {seconds:.1f} s" if seconds else "now",
-                attempts.number + 1,
+                number + 1,
                 failed.cause.name.replace("_", " "),
                 f" (status {failed.evidence.status})" if failed.evidence.status else "",
             )
             self.clock.sleep(seconds)
-            attempts.number += 1
+            self._retries += 1
+            number, ahead = number + 1, None
+
+    def probe(self) -> Failure | None:
+        """Return why the key is refused or cannot be probed, None if the API accepts it.
+
+        `GET /v1/auth/tokens/current`, which answers any valid key, is asked once.
+        """
+        with self._probing:
+            if not self._is_probed:
+                try:
+                    self.get(f"{self.base_url}auth/tokens/current", lambda _: None, what="the key")
+                except Failure as e:
+                    self._refusal = e
+                self._is_probed = True
+            return self._refusal
+
+    def _accepted(self, response: Response, accept: Callable[[Any], Value]) -> Value:
+        """Return what `accept` makes of a success; raises `Fault`, and `ValueError` for others."""
+        if response.status not in _SUCCESS:
+            raise ValueError
+        value = accept(decode(response.content))
+        self.is_outage = False
+        return value
+
+    def _explained(self, evidence: Evidence) -> Evidence:
+        """Add to evidence what the probe says, where it takes that to find its cause."""
+        if not evidence.is_list or evidence.is_foreign or evidence.status not in _AMBIGUOUS:
+            return evidence
+        refusal = self.probe()
+        if refusal and refusal.evidence.is_refusal:
+            # The probe's words may tell more than the list's.
+            words = refusal.evidence.words
+            return replace(evidence, is_key_accepted=False, probe_words=words)
+        return replace(evidence, is_key_accepted=None if refusal else True)
+
+    def _next_wait(self, failed: Failure, number: int, elapsed: float) -> float | None:
+        """Return the seconds until the next attempt at a page, None where none follows.
+
+        `elapsed` are the seconds since the first one, without those for the rate limit.
+        """
+        cause, exception = failed.cause, failed.evidence.exception
+        if math.isinf(cause.attempts):
+            # The limiter waits between attempts, and its fault ends them.
+            return None if exception else 0.0
+        seconds = exception.wait if isinstance(exception, Fault) else None
+        if seconds is None:
+            # With jitter against lockstep.
+            longest = min(self.timing.backoff * 2.0 ** (number - 1), self.timing.longest_backoff)
+            seconds = longest * random.uniform(0.75, 1)  # noqa: S311
+        most = min(cause.attempts, _OUTAGE_ATTEMPTS) if self.is_outage else cause.attempts
+        is_late = self.clock.monotonic() + seconds >= self._ends_at
+        return (
+            None if number >= most or is_late or elapsed + seconds > self.timing.page else seconds
+        )
 
     def _in_time(self, request: Callable[[], Response]) -> Response:
         """Wait for a response, which may trickle or hang anywhere, until its deadline."""
@@ -231,42 +233,15 @@ class Client:
             raise requests.exceptions.ReadTimeout("the whole response took too long")
         return response.result()
 
-    def _failure(self, evidence: Evidence, target: Target) -> Failure:
+    def _failure(self, evidence: Evidence, what: str, role: str) -> Failure:
         return failure(
             evidence,
             secret=self._config.api_key,
             organization=self._config.organization,
             host=urlsplit(self.base_url).netloc,
-            what=target.what,
-            role=target.role,
+            what=what,
+            role=role,
         )
-
-
-class _UnsuccessfulError(Exception):
-    """An attempt did not succeed."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        super().__init__()
-        self.evidence = evidence
-
-
-def _attempt(send: Callable[[], Response], accept: Accept[Value], known: Evidence) -> Value:
-    try:
-        response = send()
-    except LimitError:
-        raise
-    except Exception as e:  # noqa: BLE001
-        # Which of requests', urllib3's and the socket's many exceptions it is, the table tells.
-        raise _UnsuccessfulError(replace(known, exception=e)) from None
-    refused = replace(known, status=response.status, body=response.content)
-    if response.status not in _SUCCESS:
-        raise _UnsuccessfulError(refused)
-    try:
-        return accept(decode(response.content))
-    except Fault as e:
-        raise _UnsuccessfulError(replace(known, exception=e)) from None
-    except ValueError:
-        raise _UnsuccessfulError(refused) from None
 
 
 def _may_be_an_outage(failed: Failure) -> bool:

@@ -57,7 +57,7 @@ class Pace:
         self.limit = SMALLEST_LIMIT
         self.pause_ends = -math.inf
         self._is_refused = False
-        self._started = self._in_flight = 0
+        self.started = self._in_flight = 0
         self._ended = deque[float]()
         self._started_at = -math.inf
         self._credit = _FIRST_BURST * window
@@ -103,10 +103,10 @@ class Pace:
         """Count a request that starts, and return its number."""
         self._credit = max(0.0, self._saved(now) - self._interval(now))
         self._started_at = now
-        self._started += 1
+        self.started += 1
         self._in_flight += 1
         self._remaining -= 1
-        return self._started
+        return self.started
 
     def release(self, now: float) -> None:
         """Count a request that ended, with a response or without."""
@@ -122,7 +122,7 @@ class Pace:
         self._is_refused = now < self.pause_ends
         if headers.remaining is None or number <= self._newest:
             return
-        remaining = headers.remaining - (self._started - number)
+        remaining = headers.remaining - (self.started - number)
         found_less = remaining <= self._remaining
         self._remaining = remaining
         self._see_others(self.limit - headers.remaining, number, now)
@@ -131,7 +131,7 @@ class Pace:
             self._probe = _FIRST_PROBE * self._window
         elif number > self._adapted:
             # Of several in flight, those that started before this adaptation do not repeat it.
-            self._adapted = self._started
+            self._adapted = self.started
             probe = self._probe * (_BACK_OFF if found_less else _SPEED_UP)
             fastest = self._window / self.share
             self._probe = max(fastest, min(probe, _LONGEST_PROBE * self._window))
@@ -149,7 +149,7 @@ class Pace:
         # Those in flight may be counted in another order than they started.
         if count < (self._count - self._in_flight) / 2:
             # Those in flight may also have been counted before.
-            self._newest = self._started
+            self._newest = self.started
             self._before += self._count
             if now < self._began_anew_at + self._window / 2:
                 self._several_until = now + self._window / 2

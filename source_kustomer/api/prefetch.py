@@ -1,14 +1,12 @@
 """The next pages are fetched while the current one is emitted, and returned in order."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from functools import partial
 
 from source_kustomer.api import background
-from source_kustomer.api.rate_limit import CancelledError, LimitError
 from source_kustomer.api.transport import Response
 from source_kustomer.errors import Fault
-from source_kustomer.timing import DEFAULT_TIMING
 
 # Enough to hide a response time of half a second at the pace of Kustomer's largest plan, and no
 # more connections than two browsers open.
@@ -31,7 +29,7 @@ class Prefetch:
     A page that is not there after `seconds` of waiting is given up.
     """
 
-    def __init__(self, fetch: Fetch, seconds: float = DEFAULT_TIMING.response) -> None:
+    def __init__(self, fetch: Fetch, seconds: float) -> None:
         self._fetch = fetch
         self._seconds = seconds
         self._running: dict[str, Future[Response]] = {}
@@ -64,10 +62,10 @@ class Prefetch:
             return ahead
         # Pages fetched alongside a failure are fetched again after it succeeds.
         self.forget()
-        if isinstance(error, Fault):
+        if isinstance(error, Fault) and error.name == "large_body":
             # Pages of this list are too large, and would be asked for twice.
             self._largest = _MOST_BYTES_AHEAD + 1
-        return None if isinstance(error, Fault | LimitError | CancelledError) else ahead
+        return None if isinstance(error, Fault | CancelledError) else ahead
 
     def plan(self, following: Iterable[tuple[str, bool]]) -> None:
         """Fetch what follows, in order, each with whether it is sure to exist."""

@@ -6,13 +6,15 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
 from source_kustomer.api.headers import RateHeaders
 from source_kustomer.api.pace import Pace
-from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
+from source_kustomer.errors import Fault
+from source_kustomer.timing import Clock, Timing
 
 # In seconds. A wait that is worth a line in the log.
 _LONG_WAIT = 10.0
@@ -21,17 +23,6 @@ _LONG_WAIT = 10.0
 _POLL = 1.0
 
 logger = logging.getLogger("airbyte.source_kustomer.rate_limit")
-
-
-class CancelledError(Exception):
-    """The request is no longer wanted and did not start."""
-
-
-class LimitError(Exception):
-    """The request may not start in time; `is_exceeded` if the server asked for the wait."""
-
-    def __init__(self, *, is_exceeded: bool) -> None:
-        self.is_exceeded = is_exceeded
 
 
 class Observe(Protocol):
@@ -46,52 +37,40 @@ class RateLimiter:
     def __init__(
         self,
         share: int,
-        timing: Timing = DEFAULT_TIMING,
-        clock: Clock = SYSTEM_CLOCK,
+        timing: Timing,
+        clock: Clock,
         *,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._clock = clock
-        self._max_wait = timing.limit
-        self._pace = Pace(share, timing.window, jitter)
+        self.pace = Pace(share, timing.window, jitter)
         self._changed = threading.Condition()
         self._queue = deque[object]()
-        self._waited = 0.0
+        # Seconds during which at least one request had to wait for the limit.
+        self.waited = 0.0
         self._logged_until = -math.inf
-
-    @property
-    def waited(self) -> float:
-        """Seconds during which at least one request had to wait for the limit."""
-        return self._waited
-
-    @property
-    def requests_per_minute(self) -> int:
-        """What may start in any minute, as far as is known now; at least one."""
-        with self._changed:
-            return int(self._pace.rate(self._clock.monotonic()))
 
     @contextmanager
     def request(
-        self, wanted: Callable[[], bool] = lambda: True, max_wait: float | None = None
+        self, wanted: Callable[[], bool] = lambda: True, deadline: float = math.inf
     ) -> Iterator[Observe]:
         """Wait until a request may start, and count it until it has ended.
 
-        Raises `CancelledError` if it is no longer wanted, and `LimitError` if the server's pause
-        lasts longer than `max_wait`, or as soon as that has passed.
+        Raises `CancelledError` if it is no longer wanted, and `Fault` at the deadline, or as soon
+        as the server asks for a longer pause.
         """
-        number = self._acquire(wanted, self._max_wait if max_wait is None else max_wait)
+        number = self._acquire(wanted, deadline)
         try:
             yield partial(self._observe, number)
         finally:
             with self._changed:
-                self._pace.release(self._clock.monotonic())
+                self.pace.release(self._clock.monotonic())
                 self._changed.notify_all()
 
-    def _acquire(self, wanted: Callable[[], bool], max_wait: float) -> int:
+    def _acquire(self, wanted: Callable[[], bool], deadline: float) -> int:
         """Return the number of the request, which starts now."""
-        turn, clock, pace = object(), self._clock, self._pace
+        turn, clock, pace = object(), self._clock, self.pace
         with self._changed:
-            deadline = clock.monotonic() + max_wait
             self._queue.append(turn)
             try:
                 while wanted():
@@ -100,13 +79,13 @@ class RateLimiter:
                     if is_first and wait <= 0:
                         return pace.acquire(now)
                     if max(now, pace.pause_ends) > deadline:
-                        raise LimitError(is_exceeded=pace.pause_ends > now)
+                        raise Fault("rate_limit")
                     if is_first:
                         self._log(wait, now)
                     longest = min(_POLL, deadline - now)
                     clock.wait(self._changed, min(wait, longest) if is_first else longest)
                     if is_first:
-                        self._waited += clock.monotonic() - now
+                        self.waited += clock.monotonic() - now
                 raise CancelledError
             finally:
                 self._queue.remove(turn)
@@ -114,14 +93,14 @@ class RateLimiter:
 
     def _observe(self, number: int, headers: RateHeaders, *, exceeded: bool = False) -> None:
         with self._changed:
-            self._pace.observe(headers, self._clock.monotonic(), number=number, exceeded=exceeded)
+            self.pace.observe(headers, self._clock.monotonic(), number=number, exceeded=exceeded)
             self._changed.notify_all()
 
     def _log(self, wait: float, now: float) -> None:
         if wait <= _LONG_WAIT or now < self._logged_until:
             return
         self._logged_until = now + wait
-        pace, reason = self._pace, "Kustomer refuses requests for now"
+        pace, reason = self.pace, "Kustomer refuses requests for now"
         if now >= pace.pause_ends:
             own, others = pace.own(now), math.ceil(pace.others(now))
             reason = (

@@ -5,20 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
+from source_kustomer import __version__
 from source_kustomer.config import Config, is_loopback
 from source_kustomer.errors import Fault
 from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
-
-_DISTRIBUTION = "airbyte-source-kustomer"
 
 # Statuses from here on are errors.
 _BAD_REQUEST = 400
@@ -74,8 +72,7 @@ class HttpTransport:
     def get(self, url: str, largest_body: int = LARGEST_BODY) -> Response:
         """Send a GET request and read the whole response, whatever its status.
 
-        Raises what requests, urllib3 and sockets raise, and `Fault` for a setting that cannot be
-        used or a body that is too large.
+        Raises what requests, urllib3 and sockets raise, and `Fault` for a body that is too large.
         """
         request = self._request.copy()
         request.prepare_url(url, None)
@@ -93,18 +90,18 @@ class HttpTransport:
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
             "Authorization": f"Bearer {self._config.api_key}",
-            "User-Agent": f"{_DISTRIBUTION}/{_version()}",
+            "User-Agent": f"airbyte-source-kustomer/{__version__}",
         }
         return requests.Request("GET", self._config.base_url, headers=headers).prepare()
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        """Proxies and certificates, as the environment names them; raises `Fault`."""
+        # Proxies and certificates, as the environment names them.
         url = self._config.base_url
         # A key in plain text never leaves the machine.
         proxies = {} if is_loopback(urlsplit(url)) else get_environ_proxies(url)
-        _check_proxy(select_proxy(url, proxies))
-        return {"proxies": proxies, "verify": _certificates(os.environ)}
+        bundles = filter(None, map(os.environ.get, _BUNDLE_VARIABLES))
+        return {"proxies": proxies, "verify": next(bundles, True)}
 
 
 def _body(answer: requests.Response, largest: int) -> bytes:
@@ -121,34 +118,3 @@ def _body(answer: requests.Response, largest: int) -> bytes:
         if not is_error:
             raise
     return bytes(body)
-
-
-def _check_proxy(proxy: str | None) -> None:
-    if proxy is None:
-        return
-    try:
-        address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        usable = address.scheme in {"http", "https"} and address.hostname and address.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        fault = "name a proxy that is not an http or https address"
-        raise Fault("local_setting", setting="HTTPS_PROXY, HTTP_PROXY or ALL_PROXY", fault=fault)
-
-
-def _certificates(environment: Mapping[str, str]) -> str | bool:
-    for variable in _BUNDLE_VARIABLES:
-        path = environment.get(variable)
-        if path:
-            if not os.access(path, os.R_OK):
-                fault = "names certificates that are not there or may not be read"
-                raise Fault("local_setting", setting=variable, fault=fault)
-            return path
-    return True
-
-
-def _version() -> str:
-    try:
-        return version(_DISTRIBUTION)
-    except PackageNotFoundError:
-        return "unknown"

@@ -1,7 +1,7 @@
 """What can go wrong, what is done about it, and what the user reads."""
 
 from source_kustomer.errors.causes import CAUSES, NEW_KEY, Cause, cause_of
-from source_kustomer.errors.evidence import Evidence, Fault, Verdict
+from source_kustomer.errors.evidence import Evidence, Fault
 from source_kustomer.errors.failures import WARNINGS, Failure, failure
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Evidence",
     "Failure",
     "Fault",
-    "Verdict",
     "cause_of",
     "failure",
 ]

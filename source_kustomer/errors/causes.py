@@ -12,7 +12,7 @@ import requests
 import urllib3
 from airbyte_cdk.models import FailureType
 
-from source_kustomer.errors.evidence import Evidence, Fault, Verdict
+from source_kustomer.errors.evidence import Evidence, Fault
 
 _CONFIG: Final = FailureType.config_error
 _TRANSIENT: Final = FailureType.transient_error
@@ -58,10 +58,17 @@ CAUSES: Final = (
     Cause(
         "proxy", "407, or a proxy that cannot be used", _SOME, _CONFIG,
         "The proxy between this connector and {host} does not let requests through: check "
-        "HTTPS_PROXY, HTTP_PROXY and NO_PROXY where the connector runs, and the user name and "
-        "password in them if the proxy asks for these.",
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY where the connector runs (addresses "
+        "begin with http or https), and the user name and password in them if the proxy asks for "
+        "these.",
+        # The address of the API is valid, so an invalid one is a proxy's.
         lambda e: e.status == 407
-        or e.raised(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError),
+        or e.raised(
+            requests.exceptions.ProxyError,
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+            urllib3.exceptions.ProxyError,
+        ),
     ),
     Cause(
         "rate_limit", "429, or a rate limit that leaves no room in time", math.inf, _TRANSIENT,
@@ -138,8 +145,8 @@ CAUSES: Final = (
         "The API key may not read {what}: it lacks the role {role}; " + NEW_KEY + " with it.",
         lambda e: e.is_list
         and (
-            (e.status in {401, 403} and e.verdict is Verdict.ACCEPTED)
-            or (e.status == 403 and e.verdict is not Verdict.REFUSED)
+            (e.status in {401, 403} and e.is_key_accepted)
+            or (e.status == 403 and e.is_key_accepted is not False)
         ),
         closes_list=True,
     ),
@@ -167,7 +174,7 @@ CAUSES: Final = (
         "unavailable_list", "404 from a list while the probe accepts the key", _SOME, _CONFIG,
         "Kustomer does not offer {what} to the organization '{organization}' or to this API key "
         "(404 not found): remove the stream from the connection, or ask Kustomer for access.",
-        lambda e: e.status == 404 and e.is_list and e.verdict is Verdict.ACCEPTED,
+        lambda e: e.status == 404 and e.is_list and e.is_key_accepted is True,
         closes_list=True,
         ends_list=True,
     ),
@@ -206,13 +213,16 @@ CAUSES: Final = (
         lambda e: e.raised(urllib3.exceptions.NameResolutionError, socket.gaierror),
     ),
     Cause(
-        "tls", "a TLS handshake or certificate that fails", _SOME, _CONFIG,
+        "tls", "a TLS handshake or certificate that fails, or certificates that are not there",
+        _SOME, _CONFIG,
         "The TLS connection to {host} failed: check the clock of this machine and the certificates "
-        "where the connector runs; if a corporate proxy uses its own certificates, set "
-        "REQUESTS_CA_BUNDLE to their file.",
+        "where the connector runs; if a corporate proxy uses its own certificates, "
+        "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE must name their file.",
+        # For a file that is not there, requests raises an OSError that no system call made.
         lambda e: e.raised(
             requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError
-        ),
+        )
+        or (type(e.exception) is OSError and e.exception.errno is None),
     ),
     Cause(
         "connection", "any other failure of the network: refused, reset, no connection in time",
@@ -220,11 +230,6 @@ CAUSES: Final = (
         "Every attempt to connect to {host} failed or was interrupted: check the network and the "
         "firewall where the connector runs, and run the sync again later.",
         lambda e: e.exception is not None,
-    ),
-    Cause(
-        "local_setting", "an unusable proxy or certificate file in the environment",
-        _ONCE, _CONFIG,
-        "The environment variable {setting} {fault}: correct or unset it where the connector runs.",
     ),
     Cause(
         "large_body", "a body that is too large to be held in memory", _ONCE, _TRANSIENT,

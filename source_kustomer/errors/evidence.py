@@ -5,7 +5,6 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -31,20 +30,13 @@ class Fault(Exception):  # noqa: N818
         self.details = details
 
 
-class Verdict(Enum):
-    """What `/v1/auth/tokens/current` says of the key."""
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-
-
 @dataclass(frozen=True)
 class Evidence:
     """An attempt that did not succeed: a response with a status, or an exception.
 
-    `is_reading` is true where a page of the same list was read just before. `verdict` is what the
-    probe of the key says of it, and `probe_words` its words when it refused the key too.
+    `is_reading` is true where a page of the same list was read just before. `is_key_accepted` is
+    what the probe of the key says, None where that is unknown; `probe_words` are its words when it
+    refuses the key too.
     """
 
     status: int | None = None
@@ -53,7 +45,7 @@ class Evidence:
     is_list: bool = True
     is_reading: bool = False
     host_was_reached: bool = False
-    verdict: Verdict | None = None
+    is_key_accepted: bool | None = None
     probe_words: str = ""
 
     @cached_property
