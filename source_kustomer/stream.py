@@ -22,7 +22,7 @@ from source_kustomer.api.prefetch import LARGEST_AHEAD, Prefetch
 from source_kustomer.api.transport import Response
 from source_kustomer.errors import WARNINGS, Failure, Fault
 from source_kustomer.paging.page import Page, Resource
-from source_kustomer.paging.position import InvalidStateError, Position
+from source_kustomer.paging.position import Position
 from source_kustomer.paging.query import page_query
 from source_kustomer.paging.reader import Reader
 from source_kustomer.progress import Progress
@@ -195,7 +195,7 @@ class KustomerStream(HttpStream):
         if state:
             try:
                 resumed = Position.parse(state)
-            except InvalidStateError:
+            except ValueError:
                 logger.warning(WARNINGS["foreign_state"].format(stream=self.name))
 
         def fetch(url: str, wanted: Callable[[], bool]) -> Response:

@@ -17,8 +17,8 @@ _LARGEST_COUNT = 10**12
 class Page:
     """The resources of a page, their ids as text, and what the response says of the list.
 
-    `number` of the page, `total` of the records and `last` (the number of the last page) are None
-    where the response does not say them. A list that `has_links` names its next page.
+    `number` of the page and `total` of the records are None where the response does not say them. A
+    list that `has_links` names its next page.
     """
 
     resources: list[Resource]
@@ -27,7 +27,6 @@ class Page:
     has_links: bool
     number: int | None
     total: int | None
-    last: int | None
 
     @classmethod
     def parse(cls, document: Any, list_url: str, size: int) -> "Page":
@@ -48,7 +47,6 @@ class Page:
             has_links=has_links,
             number=count(meta.get("page")),
             total=count(meta.get("total")),
-            last=count(meta.get("totalPages")),
         )
 
 

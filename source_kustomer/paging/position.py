@@ -12,10 +12,6 @@ State = dict[str, str | int]
 _COUNTS = ("size", "records", "total", "total_at")
 
 
-class InvalidStateError(ValueError):
-    """A state is not one of this connector's."""
-
-
 @dataclass(frozen=True)
 class Position:
     """The page to read next, and what is known before it is read.
@@ -37,17 +33,17 @@ class Position:
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Position":
-        """Read a state back; raises `InvalidStateError` for one that is not ours."""
+        """Read a state back; raises `ValueError` for one that is not ours."""
         # Version 0.1.0 also named the last page, which is not needed.
         known = {"next", *_COUNTS}
         if not {"next", "size"} <= state.keys() <= known | {"last"}:
-            raise InvalidStateError
+            raise ValueError
         counts = {name: state[name] for name in _COUNTS if name in state}
         are_counts = all(
             type(value) is int and count(value) is not None for value in counts.values()
         )
         if not are_counts or not counts["size"] or not _is_query(state["next"]):
-            raise InvalidStateError
+            raise ValueError
         return cls(state["next"], **counts)
 
     @property

@@ -9,9 +9,8 @@
 Reading a page again is harmless, because known records are dropped.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from source_kustomer.errors import Cause, Fault
@@ -41,6 +40,31 @@ _MOST_STALLED = 50
 # 500, can be divided by this.
 _SMALLER = 10
 
+# What is surprising about a page, and how many records the response had.
+_NO_SURPRISE = ("", 0)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A page, held against the position.
+
+    It begins at the index `start` of the list and is full with `unit` records; `new` of its records
+    were not known. The list has `total` records now, by `fall` fewer than before.
+    """
+
+    page: Page
+    asked: PageNumber | None
+    start: int
+    unit: int
+    new: int
+    fall: int
+    total: int | None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether another page follows although this one is not full."""
+        return self.page.next is not None and len(self.page.ids) < self.unit
+
 
 class Reader:
     """The state of reading one list.
@@ -64,8 +88,7 @@ class Reader:
         self.position = position
         self.pages = 0
         self._is_resumed = self._is_sparse = False
-        self._last_page: int | None = None
-        self._surprises = dict[str, int]()
+        self._surprise = _NO_SURPRISE
         self._refused = ""
         self._furthest = self._stalled = 0
         self._total_seen_at = 0.0
@@ -87,13 +110,13 @@ class Reader:
         if self.is_finished:
             return
         yield self.query, True
-        asked = PageNumber.parse(self.query)
+        asked, total, size = PageNumber.parse(self.query), self.position.total, self.position.size
         # Full pages follow smaller ones.
-        if asked is None or self._unit(asked) < self.position.size:
+        if asked is None or self._unit(asked) < size:
             return
         page = asked.page + 1
-        while self._last_page is None or page <= self._last_page:
-            yield asked.query(page), self._last_page is not None
+        while not total or (page - 1) * size < total:
+            yield asked.query(page), bool(total)
             page += 1
 
     def take(self, document: Any, now: float) -> list[Resource]:
@@ -105,34 +128,20 @@ class Reader:
         page = Page.parse(document, self._list_url, (asked and asked.size) or at.size)
         if asked:
             page = self._in_order(page, asked)
-            self._measure(page, asked)
         elif page.next == self.query or hash(page.next) in self._cursors:
             raise Fault("wrong_page", detail="a page links to one that was read before")
-        fall = self._fall(page, asked, now)
-        is_reread = asked is not None and self._start(asked) < self._furthest
-        surprise = self._surprise_of(page, asked, fall, is_reread=is_reread)
-        if surprise:
-            name, wait = surprise
-            # A second response that lacks records of the first one confirms nothing.
-            is_confirmed = self._surprises.get(name, math.inf) <= len(page.ids) + fall
-            if name != "fall":
-                # Servers may alternate, so a fall counts only in two consecutive responses.
-                self._surprises.pop("fall", None)
-            self._surprises[name] = len(page.ids)
-            if not is_confirmed:
-                raise Fault("second_look", wait=wait)
-        if page.next is not None and not is_reread:
+        seen = self._compare(page, asked, now)
+        self._look_twice(seen)
+        if page.next is not None and not self._is_reread(seen):
             self._recent.check_news(page)
-        if self._is_resumed and self.pages == 0 and not page.ids and page.next is None and not fall:
+        is_empty = not page.ids and page.next is None and not seen.fall
+        if is_empty and self._is_resumed and self.pages == 0:
             self._start_over()
             return []
-        position = self._after(page, asked, fall)
-        self._is_sparse = self._is_sparse or self._is_short(page, asked)
+        self.position = self._after(seen)
         if page.total is not None:
             self._total_seen_at = now
-        self._last_page = -(-page.total // at.size) if page.total else page.last
-        self.position = position
-        self._surprises.clear()
+        self._surprise = _NO_SURPRISE
         self.pages += 1
         if self.is_finished:
             self._compare_with_total()
@@ -141,17 +150,16 @@ class Reader:
     def recover(self, cause: Cause) -> bool:
         """Move to where the list can be read on after a failure of `query`, if possible."""
         asked, at = PageNumber.parse(self.query), self.position
-        self._surprises.clear()
+        self._surprise = _NO_SURPRISE
         if cause.is_size and asked:
             return self._read_in_tenths(asked)
         if not cause.ends_list:
             return False
-        before = self._start(asked) if asked else 0
         if self._is_resumed and self.pages == 0:
             self._start_over()
         elif asked is None or asked.page == 1 or self._refused == self.query:
             return False
-        elif at.total is not None and 0 <= before - at.total < self._unit(asked):
+        elif at.total is not None and 0 <= self._start(asked) - at.total < self._unit(asked):
             self.position = replace(at, next=None)
             self._compare_with_total()
         else:
@@ -164,27 +172,14 @@ class Reader:
         self.warnings.append(("expired_position", {}))
         self._begin(Position.first(self._largest))
 
-    def _unit(self, asked: PageNumber) -> int:
-        """Return how many records a page of this number has."""
-        return min(asked.size or self.position.size, self.position.size)
+    def _unit(self, asked: PageNumber | None) -> int:
+        """Return how many records a full page has."""
+        size = self.position.size
+        return min((asked and asked.size) or size, size)
 
-    def _start(self, asked: PageNumber) -> int:
+    def _start(self, asked: PageNumber | None) -> int:
         """Return the index of the first record of a page."""
-        return (asked.page - 1) * self._unit(asked)
-
-    def _measure(self, page: Page, asked: PageNumber) -> None:
-        """Take the page size from the first page; raises `Fault` until two responses show it.
-
-        A few less than asked for are records that the key may not see, not another page size.
-        """
-        at, shown = self.position, len(page.ids)
-        size = asked.size or at.size
-        is_first = at.records == 0 and asked.page == 1 and size >= at.size
-        if 0 < 2 * shown <= size:
-            size = shown
-        if is_first and page.next and size != at.size:
-            self.position = replace(at, size=size)
-            raise Fault("second_look")
+        return (asked.page - 1) * self._unit(asked) if asked else self.position.records
 
     def _in_order(self, page: Page, asked: PageNumber) -> Page:
         """Return a page, refused if it or its link is out of order; raises `Fault`."""
@@ -202,83 +197,91 @@ class Reader:
             return replace(page, next=asked.query(asked.page + 1))
         return page
 
-    def _fall(self, page: Page, asked: PageNumber | None, now: float) -> int:
-        """Return by how many records the total fell; raises `Fault` if it fell by far."""
+    def _compare(self, page: Page, asked: PageNumber | None, now: float) -> _Seen:
+        """Hold a page against the position; raises `Fault` if the total fell by far."""
         before = self.position.total
-        if page.total is None or before is None or page.total >= before:
-            return 0
-        fall, seconds = before - page.total, now - self._total_seen_at
-        is_sharp = fall > max(_FEW, _FEW_A_SECOND * seconds, _LARGEST_DROP * before)
+        total = before if page.total is None else page.total
+        fall = max(0, before - total) if before is not None and total is not None else 0
+        few = max(_FEW, _FEW_A_SECOND * (now - self._total_seen_at), _LARGEST_DROP * (before or 0))
         # Since a read that was resumed stopped, any number may have vanished.
-        if is_sharp and self.pages:
+        if self.pages and fall > few:
             wait = _DROP_PAUSE * self._look
-            raise Fault("fallen_total", wait=wait, total=page.total, before=before)
+            raise Fault("fallen_total", wait=wait, total=total or 0, before=before or 0)
         # Cursors do not shift.
-        return fall if asked else 0
+        fall, new = fall if asked else 0, self._recent.count_new(page)
+        return _Seen(page, asked, self._start(asked), self._unit(asked), new, fall, total)
 
-    def _surprise_of(
-        self, page: Page, asked: PageNumber | None, fall: int, *, is_reread: bool
-    ) -> tuple[str, float | None] | None:
+    def _is_reread(self, seen: _Seen) -> bool:
+        return seen.asked is not None and seen.start < self._furthest
+
+    def _look_twice(self, seen: _Seen) -> None:
+        """Raise `Fault` until two responses show what is surprising about a page."""
+        surprise = self._surprise_of(seen)
+        if surprise is None:
+            return
+        (before, shown), (name, wait) = self._surprise, surprise
+        self._surprise = (name, len(seen.page.ids))
+        # A second response that lacks records of the first one confirms nothing.
+        if name != before or len(seen.page.ids) + seen.fall < shown:
+            raise Fault("second_look", wait=wait)
+
+    def _surprise_of(self, seen: _Seen) -> tuple[str, float | None] | None:
         """Return what is surprising about a page, and the seconds until a second look at it.
 
         Raises `Fault` for an end that is not believed.
         """
-        if fall:
+        if seen.fall:
             return "fall", 0.0
-        if page.next is None:
-            return self._surprising_end(page, asked)
-        if not is_reread and self._recent.count_new(page) == 0 and not self._recent.is_stale:
+        if seen.page.next is None:
+            return self._surprising_end(seen)
+        if seen.new == 0 and not self._is_reread(seen) and not self._recent.is_stale:
             return "no news", None
-        if self._is_short(page, asked) and not self._is_sparse:
+        if seen.is_short and not self._is_sparse:
             return "short", None
         return None
 
-    def _surprising_end(self, page: Page, asked: PageNumber | None) -> tuple[str, float] | None:
-        at, size = self.position, self.position.size
-        records = at.records + self._recent.count_new(page)
-        total = at.total if page.total is None else page.total
-        part = max(1, at.records // size) / _PAGES_OF_LONGEST_LOOK if records else 1.0
-        wait = self._look * min(1.0, part)
-        # By place where pages are numbered: records that were read may have been removed since.
-        before = self._start(asked) if asked else records - len(page.ids)
-        end = before + len(page.ids)
+    def _surprising_end(self, seen: _Seen) -> tuple[str, float] | None:
+        at, total, shown = self.position, seen.total, len(seen.page.ids)
+        end, records = seen.start + shown, at.records + seen.new
+        part = max(1, at.records // at.size) / _PAGES_OF_LONGEST_LOOK
+        wait = self._look * (min(1.0, part) if records else 1.0)
         # Records that the key may not see count in the total: less than a page of them is believed.
-        reached = max(end, asked.page * self._unit(asked)) if asked else end + size - 1
-        if total is not None and reached < total:
+        hidden = max(0, seen.unit - shown) if seen.asked else seen.unit - 1
+        if total is not None and end + hidden < total:
             raise Fault("cut_off", wait=wait, records=records, total=total)
         # Search engines cap totals, at far less than the records that came.
-        is_confirmed = total is not None and before < total <= end
+        is_confirmed = total is not None and seen.start < total <= end
         return None if is_confirmed else ("end", wait)
 
-    def _is_short(self, page: Page, asked: PageNumber | None) -> bool:
-        unit = self._unit(asked) if asked else self.position.size
-        return page.next is not None and len(page.ids) < unit
-
-    def _after(self, page: Page, asked: PageNumber | None, fall: int) -> Position:
+    def _after(self, seen: _Seen) -> Position:
         """Return the position after a page; raises `Fault` if the list moves too fast."""
-        at, size = self.position, self.position.size
-        records = at.records + self._recent.count_new(page)
-        total = at.total if page.total is None else page.total
-        if asked is None:
+        at, unit, following = self.position, seen.unit, seen.page.next
+        size, shown, records = at.size, len(seen.page.ids), at.records + seen.new
+        if seen.asked is None:
             self._cursors.add(hash(self.query))
-            return Position(page.next, size, records, total, records)
-        unit = self._unit(asked)
-        end, back = asked.page * unit, max(0, at.total_at - fall)
+            self._is_sparse = self._is_sparse or seen.is_short
+            return Position(following, size, records, seen.total, records)
+        # A few less than asked for are records that the key may not see, not another page size.
+        if seen.is_short and seen.start == at.records == 0 < 2 * shown <= unit == size:
+            size = unit = shown
+        elif seen.is_short:
+            self._is_sparse = True
+        end, back = seen.start + unit, max(0, at.total_at - seen.fall)
         if end > self._furthest:
             self._furthest, self._stalled = end, 0
         # An end is looked at again with the new total.
-        if fall and (back < end - unit or page.next is None):
+        if seen.fall and (back < seen.start or following is None):
             self._stalled += 1
             if self._stalled > _MOST_STALLED:
                 raise Fault("second_look")
-            full = size if unit < size else None
-            return Position(asked.query(back // size + 1, full), size, records, total, back)
-        following, sizes = page.next, (size, unit * _SMALLER)
+            query = seen.asked.query(back // size + 1, size if unit < size else None)
+            return Position(query, size, records, seen.total, back)
+        sizes = (size, unit * _SMALLER)
         wider = next((wide for wide in sizes if unit < wide <= size and end % wide == 0), None)
         if following and wider:
-            following = asked.query(end // wider + 1, wider)
-        total_at = at.total_at if page.total is None else end
-        return Position(following, size, records, total, total_at)
+            following = seen.asked.query(end // wider + 1, wider)
+        total_at = at.total_at if seen.page.total is None else end
+        return Position(following, size, records, seen.total, total_at)
 
     def _read_in_tenths(self, asked: PageNumber) -> bool:
         """Ask for a page in smaller ones, if it can be divided."""
