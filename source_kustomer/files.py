@@ -11,25 +11,25 @@ from airbyte_cdk.models import (
     AirbyteStateType,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteCatalogSerializer,
-    FailureType,
 )
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_kustomer.errors import InputError
 
 Document = TypeVar("Document")
 
 
 def read_config(path: str) -> Mapping[str, Any]:
-    """Return a configuration, not checked any further; raises `AirbyteTracedException`."""
+    """Return a configuration, not checked any further; raises `InputError`."""
     return _read("config", path, lambda document: {**document}, "configuration")
 
 
 def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
-    """Return a configured catalog; raises `AirbyteTracedException`."""
+    """Return a configured catalog; raises `InputError`."""
     return _read("catalog", path, ConfiguredAirbyteCatalogSerializer.load, "catalog")
 
 
 def read_state(path: str | None) -> list[AirbyteStateMessage]:
-    """Return the states of streams, none without a path; raises `AirbyteTracedException`."""
+    """Return the states of streams, none without a path; raises `InputError`."""
     kind = "state, which is a list of states of type STREAM"
     return _read("state", path, _states, kind) if path else []
 
@@ -57,8 +57,7 @@ def _read(option: str, path: str, load: Callable[[Any], Document], kind: str) ->
         except Exception:  # noqa: BLE001
             # Which exceptions its serializers raise, the CDK leaves open.
             reason = f"is JSON but not an Airbyte {kind}"
-    raise AirbyteTracedException(
-        internal_message=f"unusable_{option}",
-        message=f"The file {path} given as --{option} {reason}: correct the file or the path.",
-        failure_type=FailureType.config_error,
+    raise InputError(
+        f"unusable_{option}",
+        f"The file {path} given as --{option} {reason}: correct the file or the path.",
     )

@@ -11,17 +11,16 @@ from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
-    FailureType,
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from typing_extensions import override
 
 from source_kustomer.api import background
 from source_kustomer.api.client import Client
 from source_kustomer.check import check_access
 from source_kustomer.config import Config, InvalidConfigError
+from source_kustomer.errors import InputError
 from source_kustomer.streams import STREAMS
 from source_kustomer.timing import DEFAULT_TIMING, Timing
 
@@ -64,11 +63,10 @@ class SourceKustomer(AbstractSource):
         known = [stream.__name__.lower() for stream in STREAMS]
         streams = [chosen for chosen in catalog.streams if chosen.stream.name in known]
         unknown = [repr(c.stream.name) for c in catalog.streams if c not in streams]
-        failure = AirbyteTracedException(
-            internal_message="unknown_stream",
-            message=f"The catalog names {', '.join(unknown)}, which this connector does not have: "
-            f"refresh the schema, or choose among {', '.join(known)}.",
-            failure_type=FailureType.config_error,
+        failure = InputError(
+            "unknown_stream",
+            f"The catalog names {', '.join(unknown)}, which this connector does not have: refresh "
+            f"the schema, or choose among {', '.join(known)}.",
         )
         # The CDK says that a stream is missing, but not which.
         if unknown:
@@ -78,21 +76,13 @@ class SourceKustomer(AbstractSource):
             raise failure
 
     def _client(self, config: Mapping[str, Any], seconds: float = math.inf) -> Client:
-        return Client(parsed(config), timing=self._timing, seconds=seconds)
+        try:
+            parsed = Config.parse(config, os.environ)
+        except InvalidConfigError as e:
+            raise InputError("invalid_config", str(e)) from None
+        return Client(parsed, timing=self._timing, seconds=seconds)
 
     @override
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         # The CDK would write the key to a file, and its hidden `_limit` never ends a read.
         return {name: value for name, value in config.items() if not name.startswith("_")}
-
-
-def parsed(config: Mapping[str, Any]) -> Config:
-    """Return the user's configuration, checked; raises `AirbyteTracedException`."""
-    try:
-        return Config.parse(config, os.environ)
-    except InvalidConfigError as e:
-        raise AirbyteTracedException(
-            internal_message="invalid_config",
-            message=str(e),
-            failure_type=FailureType.config_error,
-        ) from None

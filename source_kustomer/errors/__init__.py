@@ -2,7 +2,7 @@
 
 from source_kustomer.errors.causes import CAUSES, NEW_KEY, Cause, cause_of
 from source_kustomer.errors.evidence import Evidence, Fault
-from source_kustomer.errors.failures import WARNINGS, Failure, failure
+from source_kustomer.errors.failures import WARNINGS, Failure, InputError, failure
 
 __all__ = [
     "CAUSES",
@@ -12,6 +12,7 @@ __all__ = [
     "Evidence",
     "Failure",
     "Fault",
+    "InputError",
     "cause_of",
     "failure",
 ]

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kustomer.errors.causes import Cause, cause_of
@@ -30,6 +31,15 @@ _LIKE_A_SECRET = re.compile(r"\S{24,}")
 
 # No eight characters of a key in a row are ever quoted, whatever stands between them.
 _SECRET_RUN = 8
+
+
+class InputError(AirbyteTracedException):
+    """What the user gave cannot be used; the message says what to correct, and quotes no key."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(
+            internal_message=name, message=message, failure_type=FailureType.config_error
+        )
 
 
 class Failure(AirbyteTracedException):
