@@ -50,8 +50,6 @@ _EXAMPLE: Final = {
     "total": "M",
     "before": "N",
     "megabytes": "N",
-    "setting": "NAME",
-    "fault": "cannot be used",
     "detail": "page N, then page M",
     "said": "",
 }
