@@ -54,7 +54,7 @@ def hanging(sandbox: Sandbox) -> Iterator[threading.Event]:
     @sandbox.before
     def hang(_: Request) -> None:
         hangs.set()
-        over.wait(SECONDS)
+        over.wait(2 * SECONDS)
 
     yield hangs
     over.set()
@@ -123,10 +123,18 @@ def test_a_signal_ends_a_command_whose_responses_hang(
     assert records_on(out) == []
 
 
+# Waits longer than the test for a response, and writes nothing meanwhile.
+PATIENT = """
+from source_kustomer.run import main
+from source_kustomer.timing import Timing
+main(Timing(silence=1000, response=1000))
+"""
+
+
 def test_a_reader_that_goes_away_ends_a_command_whose_responses_hang(
     start: Start, connector: Connector, hanging: threading.Event
 ) -> None:
-    it = start(SCRIPT, *read_of(connector, "tags"))
+    it = start(sys.executable, "-c", PATIENT, *read_of(connector, "tags"))
     assert hanging.wait(SECONDS)
     assert it.stdout
     it.stdout.close()

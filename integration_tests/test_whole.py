@@ -172,9 +172,9 @@ def test_after_kills_the_next_process_starts_where_it_stopped_and_finds_what_sli
     sandbox.requests.clear()
     last = connector.read("customers", state=state)
     assert last.code == 0, last.errors
-    assert sandbox.requests[0].page == len(ids) // 100 + 1 > 6
     assert {*before} == {*ids, *arrived(last)}
-    assert len(arrived(last)) <= len(before) - len(ids) + 130
+    # What slid is on the page before the next one.
+    assert min(request.page for request in sandbox.requests) == len(ids) // 100 > 5
 
 
 def test_a_state_leads_to_no_other_host_and_one_from_elsewhere_starts_its_list_afresh(
