@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -12,12 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from integration_tests import preloaded
-from source_kustomer.timing import DEFAULT_TIMING, Timing
+from source_kustomer.timing import Timing
 
 SCRIPT = Path(sys.executable).with_name("source-kustomer")
-
-# The console script with timeouts and waits of a test, so that a failure takes no minutes.
-_TIMED = "from source_kustomer.run import main; from source_kustomer.timing import Timing; main({})"
 
 # Failures are tried again after moments; timeouts are as in a sync.
 QUICK = Timing(backoff=0.02, longest_backoff=0.1, look=0.1)
@@ -62,20 +58,21 @@ class Result:
         """The errors of the trace messages."""
         return [t["error"] for t in self.of_type("TRACE") if t["type"] == "ERROR"]
 
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings among the log lines."""
+        return [log["message"] for log in self.of_type("LOG") if log["level"] == "WARN"]
+
+    @property
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """The error of each stream that failed."""
+        of_streams = [error for error in self.errors if error.get("stream_descriptor")]
+        return {error["stream_descriptor"]["name"]: error for error in of_streams}
+
     def states(self, stream: str) -> list[dict[str, Any]]:
         """The states of a stream, in order."""
         states = [s["stream"] for s in self.of_type("STATE")]
         return [s["stream_state"] for s in states if s["stream_descriptor"]["name"] == stream]
-
-    def state_counts(self, stream: str) -> int:
-        """The number of records that the states of a stream count."""
-        return int(
-            sum(
-                s["sourceStats"]["recordCount"]
-                for s in self.of_type("STATE")
-                if s["stream"]["stream_descriptor"]["name"] == stream
-            )
-        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,6 @@ class Connector:
     folder: Path
     url: str
     key: str
-    options: tuple[str, ...] = ()
     timing: Timing = QUICK
 
     @property
@@ -99,45 +95,23 @@ class Connector:
         path.write_text(json.dumps(content))
         return str(path)
 
-    @property
-    def command(self) -> tuple[str, ...]:
-        """What starts its process."""
-        if self.timing == DEFAULT_TIMING:
-            return (str(SCRIPT),)
-        return (sys.executable, "-c", _TIMED.format(self.timing))
-
     @cached_property
     def config(self) -> str:
         """The path of the configuration."""
         return self.write("config.json", {"org_name": "acme", "api_key": self.key})
 
-    def run(
-        self, *arguments: str, timeout: float = 300, environment: Mapping[str, str] | None = None
-    ) -> Result:
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Result:
         """Run a command to its end."""
-        done = preloaded.run(
-            [*arguments, *self.options],
-            {**self.environment, **(environment or {})},
-            self.timing,
-            timeout,
-        )
+        environment = {**self.environment, **(environment or {})}
+        done = preloaded.run(arguments, environment, self.timing, timeout=300)
         result = Result(done.code, done.stdout, done.stderr)
         # Whatever a test is about: what the states count is what arrived.
-        for stream, records in result.counts.items():
-            assert result.state_counts(stream) == records
+        counted = Counter[str]()
+        for state in result.of_type("STATE"):
+            name = state["stream"]["stream_descriptor"]["name"]
+            counted[name] += int(state["sourceStats"]["recordCount"])
+        assert counted == result.counts
         return result
-
-    def run_script(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Result:
-        """Run the console script itself to its end, loading the CDK and all."""
-        done = subprocess.run(
-            [SCRIPT, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**self.environment, **(environment or {})},
-            check=False,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
 
     def check(self) -> Result:
         """Run `check`."""
@@ -147,31 +121,21 @@ class Connector:
         """Run `discover`."""
         return self.run("discover", "--config", self.config)
 
-    def catalog(self, *streams: str) -> str:
-        """Discover and configure these streams, or all, and return the catalog's path."""
+    def catalog(self) -> str:
+        """Discover, configure all streams, and return the catalog's path."""
         (catalog,) = self.discover().of_type("CATALOG")
-        return self.configured(catalog, *streams)
+        return self._configured(catalog["streams"])
 
-    def configured(self, catalog: dict[str, Any], *streams: str) -> str:
-        """Configure streams of a discovered catalog and return the path of the result."""
-        chosen = [s for s in catalog["streams"] if not streams or s["name"] in streams]
-        configured = [
-            {"stream": s, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
-            for s in chosen
-        ]
-        return self.write("catalog.json", {"streams": configured})
-
-    def bare_catalog(self, *streams: str) -> str:
+    def bare_catalog(self, *names: str) -> str:
         """Configure streams without asking the API for their schemas."""
         modes = ["full_refresh"]
-        return self.configured(
-            {
-                "streams": [
-                    {"name": name, "json_schema": {}, "supported_sync_modes": modes}
-                    for name in streams
-                ]
-            }
+        return self._configured(
+            [{"name": name, "json_schema": {}, "supported_sync_modes": modes} for name in names]
         )
+
+    def _configured(self, streams: list[dict[str, Any]]) -> str:
+        modes = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+        return self.write("catalog.json", {"streams": [{"stream": s, **modes} for s in streams]})
 
     def read(self, *streams: str, state: dict[str, Any] | None = None) -> Result:
         """Run `read` of these streams; `state` is a stream's state by its name."""

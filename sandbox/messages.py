@@ -59,9 +59,8 @@ class Request:
 class Reply:
     """A response, and how it fails to arrive; times are in seconds.
 
-    `truncate_at` sends so many bytes of the body and closes, `chunked_cut` does it in the middle of
-    a chunk, `reset` closes with RST, `hang` is silent before the headers, `drip` sends the body
-    byte by byte.
+    `truncate_at` sends so many bytes of the body and closes, `reset` closes with RST, `hang` is
+    silent before the headers.
     """
 
     status: int = 200
@@ -69,9 +68,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: float = 0.0
     truncate_at: int | None = None
-    chunked_cut: bool = False
     reset: bool = False
-    drip: float = 0.0
 
     @property
     def content(self) -> bytes:

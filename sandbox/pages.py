@@ -1,10 +1,10 @@
 """The lists, page by page: by number or by cursor, as the switches say."""
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from sandbox.data import Resource
 from sandbox.messages import Reply, error
@@ -26,16 +26,11 @@ class Pages:
         self.lock = threading.RLock()
         self._lists, self._switches, self._url = lists, switches, url
         self._rendered: dict[tuple[str, int, int], bytes] = {}
-        self._generation = 0
 
     def forget(self) -> None:
         """Render every page anew."""
         with self.lock:
             self._rendered.clear()
-
-    def expire_cursors(self) -> None:
-        """Know no cursor any more that was given out."""
-        self._generation += 1
 
     def answer(self, name: str, params: Mapping[str, str]) -> Reply:
         """Return the page that the parameters ask for."""
@@ -49,7 +44,7 @@ class Pages:
             return self._refused("Invalid pageSize")
         size = max(1, min(size, largest))
         if name in self._switches.cursors:
-            return self._by_cursor(name, params.get("page[after]", f"{self._generation}.0"), size)
+            return self._by_cursor(name, params.get("page[after]", "after0"), size)
         if self._switches.parameters != "ignored" and _PARAMETERS & params.keys():
             return self._selected(name, params, size)
         return self._by_number(name, max(1, page), size)
@@ -112,15 +107,15 @@ class Pages:
         return self._document(meta, resources, links)
 
     def _by_cursor(self, name: str, after: str, size: int) -> Reply:
-        generation, _, start = after.partition(".")
-        if generation != str(self._generation):
+        cursor = re.fullmatch(r"after(\d+)", after)
+        if cursor is None:
             return self._refused("Unknown cursor")
+        start = int(cursor[1])
         with self.lock:
             length = self._length(name)
-            end = min(int(start) + size, length)
-            resources = self._lists[name][int(start) : end]
-        cursor = quote(f"{self._generation}.{end}")
-        query = {"page%5Bafter%5D": cursor, "pageSize": str(size)}
+            end = min(start + size, length)
+            resources = self._lists[name][start:end]
+        query = {"page%5Bafter%5D": f"after{end}", "pageSize": str(size)}
         goes_on = self._goes_on(end < length, is_full=len(resources) == size)
         links = self._next(self._as_link(name, query) if goes_on else None)
         meta = {"pageSize": size}

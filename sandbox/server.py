@@ -32,7 +32,6 @@ class Sandbox:
         teams: int = 6,
         tags: int = 40,
         brands: int = 3,
-        seed: int = 7,
         today: date | None = None,
         latency: float = 0.0,
         limit: int | None = 1000,
@@ -44,7 +43,7 @@ class Sandbox:
         **switches: Any,
     ) -> None:
         self.switches = Switches(**switches)
-        self.world = World(seed, today)
+        self.world = World(seed=7, today=today)
         self.world.fill(
             customers=customers,
             conversations=conversations,
@@ -120,10 +119,6 @@ class Sandbox:
     def touch(self) -> None:
         """Forget rendered pages after a list was changed in place."""
         self._pages.forget()
-
-    def expire_cursors(self) -> None:
-        """Know no cursor any more that was given out."""
-        self._pages.expire_cursors()
 
     def of(self, name: str) -> list[Request]:
         """The requests for a list so far."""

@@ -60,22 +60,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(reply.status)
         headers = {"Content-Type": "application/json; charset=utf-8", **reply.headers}
-        if reply.chunked_cut:
-            headers["Transfer-Encoding"] = "chunked"
-        else:
-            headers["Content-Length"] = str(len(content))
+        headers["Content-Length"] = str(len(content))
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        if reply.chunked_cut:
-            self.wfile.write(f"{len(content):x}\r\n".encode() + content[: len(content) // 2])
-            self.close_connection = True
-        elif reply.drip:
-            for byte in content:
-                self.wfile.write(bytes([byte]))
-                self.wfile.flush()
-                time.sleep(reply.drip)
-        else:
-            self.wfile.write(content[: reply.truncate_at])
-            self.close_connection = self.close_connection or reply.truncate_at is not None
+        self.wfile.write(content[: reply.truncate_at])
+        self.close_connection = self.close_connection or reply.truncate_at is not None
         self.wfile.flush()

@@ -156,6 +156,18 @@ def test_a_total_that_is_told_now_and_then_betrays_what_slid(
     assert is_whole(served, Driver(served).read().ids)
 
 
+@pytest.mark.parametrize("ahead", [0, 6])
+def test_a_list_that_grows_at_its_end_with_each_request_costs_few_requests_and_no_warning(
+    ahead: int,
+) -> None:
+    served = MovingList(old(300), move=lambda it: it.add(len(it.ids)))
+    reading = Driver(served, ahead=ahead).read()
+    assert is_whole(served, reading.ids)
+    assert reading.warnings == []
+    # A response that overtook the one before it looks like a fall.
+    assert len(served.requests) < 3 * 30
+
+
 @pytest.mark.parametrize(("often", "requests"), [(0.02, 31.8), (0.05, 35.8), (0.2, 49.6)])
 @pytest.mark.parametrize("ahead", [0, 6])
 def test_removals_cost_a_few_requests(often: float, requests: float, ahead: int) -> None:

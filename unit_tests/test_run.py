@@ -92,8 +92,9 @@ def test_spec_is_one_message_and_collections_of_garbage_are_rare_from_then_on(
     assert gc.get_threshold()[0] == 50_000
 
 
+# Deeper than orjson writes and than Python recurses by itself, and not too deep to be read.
 NESTED: Any = "deep"
-for _ in range(400):
+for _ in range(1010):
     NESTED = [NESTED]
 ODD = ["half", "Zoë 🌸", 2**64 - 1, [[1.5, True]], {"a\n": "b\u2028"}, {"null": None}, -0.0, NESTED]
 
@@ -119,7 +120,7 @@ def test_a_record_is_the_line_that_the_cdk_would_write_with_its_nulls(
 
 
 @pytest.mark.parametrize("around", ["", " \n"], ids=["as it is", "with whitespace"])
-def test_at_debug_level_every_line_is_a_message_and_none_holds_the_key(
+def test_at_debug_level_every_line_is_a_message_and_none_holds_the_key_or_customers_data(
     command: Command, sandbox: Sandbox, around: str
 ) -> None:
     refusal = sandbox.error(400, "x", f"{sandbox.key} is not a number of yours")
@@ -131,6 +132,9 @@ def test_at_debug_level_every_line_is_a_message_and_none_holds_the_key(
         assert "Traceback" not in str(messages["LOG"])
     assert "DEBUG" in {message["log"]["level"] for message in messages["LOG"]}
     assert len(errors(messages)) == 2
+    _, messages = command("read", "customers", options="--debug")
+    assert "mail.example" in str(messages["RECORD"])
+    assert "mail.example" not in str(messages["LOG"])
 
 
 def test_a_key_that_is_too_short_to_be_one_masks_no_words(command: Command) -> None:
