@@ -3,24 +3,40 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 Record = dict[str, Any]
-
-REFUSALS = frozenset({401, 403})
 
 # Kustomer's own parameters; whatever else a link holds may be a value.
 _PARAMETER = re.compile(r"[A-Za-z_]{1,20}(\[[A-Za-z_]{1,20}\])?", re.ASCII)
 
 
+class Seen(NamedTuple):
+    """A value, in words of ours and of Kustomer's only, and the sample that it was seen in."""
+
+    value: str
+    sample: str
+
+
+class NotObservable(NamedTuple):
+    """Why there was nothing to see, and what would show it."""
+
+    reason: str
+    needed: str
+
+
+Reading = Seen | NotObservable
+
+# By list or by kind of response.
+Readings = Mapping[str, Reading]
+
+
 @dataclass(frozen=True)
 class Exchange:
-    """The response to a request, or why there is none: `failure`, or `unasked` if none was sent.
+    """The response to a request, or why there is none: `failure`, or `unasked` if none was sent."""
 
-    `kind` is what was asked for: `list`, `key` or `metadata`; `sent_at` is monotonic.
-    """
-
+    # What was asked for: `list`, `key` or `metadata`.
     kind: str = ""
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -37,24 +53,28 @@ class Exchange:
         return self.status == 200 and self.is_json
 
     @property
+    def is_refused(self) -> bool:
+        return self.status in {401, 403}
+
+    @property
     def is_disturbed(self) -> bool:
         """Whether a server that fails, or something other than the API, or nothing answered."""
         status = self.status or 0
-        is_foreign = not self.is_json and bool(self.content.strip())
-        return status >= 500 or status in range(300, 400) or status in {0, 407} or is_foreign
+        is_foreign = not self.is_json and self.content.strip()
+        is_no_answer = status >= 500 or status in range(300, 400) or status in {0, 407}
+        return not self.unasked and bool(is_no_answer or is_foreign)
 
     @property
     def outcome(self) -> str:
-        """The status, or why there is none."""
-        told = f"{self.status} without JSON" if self.status == 200 else f"{self.status}"
-        return self.unasked or self.failure or ("200" if self.is_ok else told)
+        without = " without JSON" * (self.status == 200 and not self.is_json)
+        return self.unasked or self.failure or f"{self.status}{without}"
 
     @property
-    def unread(self) -> tuple[str, str]:
+    def unread(self) -> NotObservable:
         """Why there is no document to look at, and what would give one."""
-        if self.status in REFUSALS:
-            return f"the key may not read it ({self.outcome})", "a key with its role"
-        return self.unasked or f"it answers {self.outcome}", "another run"
+        if self.is_refused:
+            return NotObservable(f"the key may not read it ({self.outcome})", "a key with its role")
+        return NotObservable(self.unasked or f"it answers {self.outcome}", "another run")
 
     @property
     def records(self) -> list[Record]:
@@ -73,7 +93,6 @@ class Exchange:
         return link if isinstance(link, str) and link else None
 
     def member(self, *names: str) -> Any:
-        """Return a nested member of the document, None where it is not there."""
         value = self.document
         for name in names:
             value = value.get(name) if isinstance(value, dict) else None
@@ -87,7 +106,6 @@ class Exchange:
 
 
 def object_in(value: Mapping[str, Any], member: str) -> dict[str, Any]:
-    """Return a member that should be an object, an empty one where it is not."""
     found = value.get(member)
     return found if isinstance(found, dict) else {}
 
