@@ -7,16 +7,14 @@ from typing import Final
 
 from sandbox import LISTS
 from tools.contract import lists, records, responses
-from tools.contract.exchange import NotObservable, Reading, Readings, Record, Seen, object_in
+from tools.contract.asking import NotObservable, Reading, Readings, Record, Seen, object_in
 from tools.contract.observations import CAP, TOO_LARGE, ListSeen, Observations
 
 Look = Callable[[Observations], Reading | Readings]
 
-SAME, DIFFERENT, ANSWERED = "same", "different", "open question answered"
-NOT_OBSERVABLE, FAILED = "not observable", "failed"
-
 # In the order of the report.
-VERDICTS = (FAILED, DIFFERENT, ANSWERED, NOT_OBSERVABLE, SAME)
+VERDICTS = ("failed", "different", "open question answered", "not observable", "same")
+FAILED, DIFFERENT, ANSWERED, NOT_OBSERVABLE, SAME = VERDICTS
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ CHECKS: Final = (
     _guess(5, "What a role opens, and what is refused without it",
            _all("opened with its role", "opened", "403 without its role", "403"), responses.roles,
            switches={"401 without its role": "missing_role=401", "401": "missing_role=401"}),
-    Check(6, "An unknown path", _all("404"), responses.unknown_path),
+    Check(6, "An unknown path", _all("404"),
+          lambda seen: responses.answered(seen, seen.unknown_path, needs_key=True)),
     _guess(6, "A made-up organization, asked with a made-up key", _all("404"),
            lambda seen: responses.answered(seen, seen.unknown_organization),
            switches={"401": "unknown_organization=401"}),

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qsl
 
-from tools.contract.exchange import Exchange, NotObservable, Reading, Seen, naming
+from tools.contract.asking import Exchange, NotObservable, Reading, Seen, naming, object_in
 from tools.contract.observations import CAP, SMALLEST_DEFAULT, TOO_LARGE, UNASKED, ListSeen
 
 # Fewer records are in some order by chance.
@@ -43,14 +43,14 @@ def past_end(seen: ListSeen) -> Reading:
     if seen.last is None:
         return _no_end(seen)
     after = seen.pages[seen.last + 1]
-    data = after.member("data")
-    if not after.is_ok or not isinstance(data, list):
+    data, link = after.member("data"), "a next link" if after.link else "no next link"
+    form = f"{'the first' if {*after.ids} <= {*seen.first.ids} else 'another'} page again, {link}"
+    if not isinstance(data, list):
         is_there = isinstance(after.document, dict) and "data" in after.document
         form = "data that is no list" if is_there else "no data"
-        return Seen(f"200, {form}" if after.is_ok else after.outcome, "1 page")
-    is_first = {*after.ids} <= {*seen.first.ids}
-    form = ("the first page" if is_first else "another page") + " again" if data else "empty"
-    return Seen(f"200, {form}, {'a' if after.link else 'no'} next link", "1 page")
+    elif not data:
+        form = f"empty, {link}"
+    return Seen(f"200, {form}" if after.is_ok else after.outcome, "1 page")
 
 
 def around_cap(seen: ListSeen) -> Reading:
@@ -74,13 +74,13 @@ def reread(seen: ListSeen) -> Reading:
     if not seen.again.is_ok:
         return seen.again.unread
     new = [i for i in after if i not in before]
-    is_front = new and after[: len(new)] == new
-    change = "new records in front" if is_front else "records removed in between"
-    if [i for i in after if i in before] != [i for i in before if i in after]:
-        change = "another order"
     if before == after:
-        repeat = ", but records repeat on the next page" * (len(both) > len({*both}))
-        change = f"the same{repeat}"
+        change = "the same" + ", but records repeat on the next page" * (len(both) > len({*both}))
+    elif [i for i in after if i in before] != [i for i in before if i in after]:
+        change = "another order"
+    else:
+        is_front = new and after[: len(new)] == new
+        change = "new records in front" if is_front else "records removed in between"
     return Seen(change, f"{len(both)} records")
 
 
@@ -96,8 +96,7 @@ def page_size(seen: ListSeen, came: Exchange, asked: int) -> Reading:
     if came is UNASKED:
         return _short(seen, SMALLEST_DEFAULT)
     if not came.is_ok:
-        is_answer = came.status is not None
-        return Seen(came.outcome, "1 page") if is_answer else came.unread
+        return came.unread if came.status is None else Seen(came.outcome, "1 page")
     known = (max(filter(seen.has_new, seen.pages)) - 1) * seen.size + 1
     longest = max(seen.first.number("total") or 0, known, seen.size)
     is_full = came.link is not None or count < longest
@@ -108,10 +107,10 @@ def page_size(seen: ListSeen, came: Exchange, asked: int) -> Reading:
 
 
 def order(seen: ListSeen) -> Reading:
-    attributes = [a for r in seen.first.records if isinstance(a := r.get("attributes"), dict)]
-    sample, ids = f"{seen.size} records", [{"id": i} for i in seen.first.ids]
-    for name, holders in (("createdAt", attributes), ("updatedAt", attributes), ("id", ids)):
-        texts = [text for holder in holders if isinstance(text := holder.get(name), str)]
+    records = [{**object_in(r, "attributes"), "id": str(r.get("id"))} for r in seen.first.records]
+    sample = f"{seen.size} records"
+    for name in ("createdAt", "updatedAt", "id"):
+        texts = [text for record in records if isinstance(text := record.get(name), str)]
         if len({*texts}) >= _FEWEST and texts in (sorted(texts), sorted(texts, reverse=True)):
             direction = "ascending" if texts[0] < texts[-1] else "descending"
             return Seen(f"by {name}, {direction}", sample)

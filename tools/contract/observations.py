@@ -7,24 +7,20 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from sandbox import LISTS
-from tools.contract.asking import Asker
-from tools.contract.exchange import Exchange, naming, object_in, query_of
+from tools.contract.asking import Asker, Exchange, naming, object_in, query_of
 
 UNASKED: Final = Exchange(unasked="it was stopped before this was asked")
 
 # One vendor documents that lists end there.
 CAP: Final = 10_000
-
 # Above every documented page size, and the smallest default that anybody told of.
 TOO_LARGE: Final = 1000
 SMALLEST_DEFAULT: Final = 30
-
 _PROBE = "auth/tokens/current"
-
 # A list by cursors can only be walked; so many pages fit into the requests.
 _LONGEST_WALK = 6
-
-RESOURCES: Final = {"customers": "customer", "conversations": "conversation", "users": "user"}
+# The lists whose resources have metadata.
+WITH_METADATA: Final = ("customers", "conversations", "users")
 
 # Neither is anybody's.
 MADE_UP_KEY: Final = "made-up-key-of-the-contract-checks"
@@ -102,7 +98,7 @@ class Observations:
         self.is_kustomer = (urlsplit(self.config.base_url).hostname or "").endswith(_DOMAIN)
         self.exchanges, self._asker = asker.exchanges, asker
         self.lists = {name: ListSeen(name, self.config.base_url + name) for name in LISTS}
-        self.metadata = dict.fromkeys(RESOURCES, UNASKED)
+        self.metadata = dict.fromkeys(WITH_METADATA, UNASKED)
         self.parameters: dict[str, Exchange] = {}
         self.key = self.wrong_key = self.later = UNASKED
         self.unknown_path = self.unknown_organization = UNASKED
@@ -117,8 +113,8 @@ class Observations:
         self.key = get(_PROBE)
         for each in self.lists.values():
             _pages(each, self._asker)
-        for name, resource in RESOURCES.items():
-            self.metadata[name] = get(f"metadata/{resource}")
+        for name in WITH_METADATA:
+            self.metadata[name] = get(f"metadata/{name.removesuffix('s')}")
         config = replace(self.config, api_key=MADE_UP_KEY)
         self.wrong_key = get(_PROBE, config, may_fail=True)
         self.unknown_path = get("no-such-list-27d1c2", may_fail=True)

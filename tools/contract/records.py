@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from source_kustomer.conversion import conversion
-from tools.contract.exchange import NotObservable, Reading, Readings, Record, Seen, object_in
-from tools.contract.observations import RESOURCES, ListSeen, Observations
+from tools.contract.asking import NotObservable, Reading, Readings, Record, Seen, object_in
+from tools.contract.observations import WITH_METADATA, ListSeen, Observations
 
 SCHEMAS = Path(__file__).parents[2] / "source_kustomer" / "schemas"
 
@@ -122,7 +122,7 @@ def links_only(_: str, record: Record) -> Named:
 
 def suffixes(seen: Observations) -> Reading | Readings:
     odd, found = dict[str, Counter[str]](), dict[str, set[str]]()
-    for name, value in (named for each in RESOURCES for named in _custom(seen.lists[each])):
+    for name, value in (named for each in WITH_METADATA for named in _custom(seen.lists[each])):
         suffix = next((s for s in _SUFFIXES if name.endswith(s)), "without")
         found.setdefault(suffix, set()).add(name)
         for item in value if isinstance(value, list) else [value]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 
+from tools.contract.asking import Seen
 from tools.contract.checks import ANSWERED, SAME, VERDICTS, Row
-from tools.contract.exchange import Seen
 from tools.contract.observations import CAP, Observations
 
 _DISTRIBUTION = "airbyte-source-kustomer"

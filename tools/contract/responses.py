@@ -6,8 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from sandbox import ROLES
-from tools.contract.asking import explain
-from tools.contract.exchange import Exchange, NotObservable, Reading, Readings, Seen
+from tools.contract.asking import Exchange, NotObservable, Reading, Readings, Seen, explain
 from tools.contract.observations import Observations
 
 _RESET, _REMAINING, _LIMIT = (f"x-ratelimit-{name}" for name in ("reset", "remaining", "limit"))
@@ -23,17 +22,12 @@ _RESETS = {
 _ERROR_MEMBERS = ("code", "title", "message", "detail", "status", "source", "meta", "id", "links")
 
 
-def answered(seen: Observations, came: Exchange) -> Reading:
+def answered(seen: Observations, came: Exchange, *, needs_key: bool = False) -> Reading:
     """Read a status; an error's sample is what the connector takes it for."""
-    if came.unasked:
+    if came.unasked or (needs_key and came.is_refused):
         return came.unread
     sample = "1 request" if came.is_ok else f"read as: {explain(came, seen.config)[0]}"
     return Seen(came.outcome, sample)
-
-
-def unknown_path(seen: Observations) -> Reading:
-    came = seen.unknown_path
-    return came.unread if came.is_refused else answered(seen, came)
 
 
 def answers(name: str, seen: Observations) -> Reading:

@@ -10,10 +10,9 @@ from tools.contract import report
 from tools.contract.asking import TIMING, Asker, OutageError, explain
 from tools.contract.checks import CHECKS, Row
 from tools.contract.observations import Observations
-from tools.tour.account import PROJECT, read_config
+from tools.tour.account import PROJECT, SECRETS, read_config
 from tools.tour.connector import TourError
 
-SECRETS = PROJECT / "secrets" / "config.json"
 REPORT = PROJECT / ".try" / "contract.md"
 
 
