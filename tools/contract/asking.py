@@ -22,16 +22,14 @@ LONGEST_RUN: Final = 240.0
 # What the server may ask to wait, in all.
 LONGEST_WAIT: Final = 60.0
 TIMING: Final = Timing(silence=30.0, response=30.0, limit=LONGEST_WAIT)
-
 # One list may fail, and a proxy may lose a request; three requests in a row are an outage.
 _OUTAGE, _REFUSALS = 3, 5
 # What took longer is not worth a second attempt.
 _QUICK = 5.0
-
-Record = dict[str, Any]
-
 # Kustomer's own parameters; whatever else a link holds may be a value.
 _PARAMETER = re.compile(r"[A-Za-z_]{1,20}(\[[A-Za-z_]{1,20}\])?", re.ASCII)
+
+Record = dict[str, Any]
 
 
 class Seen(NamedTuple):

@@ -63,9 +63,9 @@ def around_cap(seen: ListSeen) -> Reading:
         return _short(seen, CAP) if has_ended else _no_end(seen)
     if beyond.unasked:
         return beyond.unread
-    after = "more records" if seen.has_new(number + 1) else "no new record"
     link = ("a link" if at_cap.link else "no link") if is_long else "no record"
-    after = after if beyond.is_ok else beyond.outcome
+    new = "more records" if seen.has_new(number + 1) else "no new record"
+    after = new if beyond.is_ok else beyond.outcome
     return Seen(f"{link}, then {after}", f"pages {number} and {number + 1}")
 
 

@@ -30,13 +30,11 @@ _DOMAIN = ".api.kustomerapp.com"
 
 @dataclass
 class ListSeen:
-    """What one list answered; `first` and `again` are the same request, one after the other.
-
-    `pages` are those by number, `walked` those that cursors led to after the second.
-    """
+    """What one list answered: `pages` by number, `walked` where cursors led after `second`."""
 
     name: str
     url: str
+    # The same request, one after the other.
     first: Exchange = UNASKED
     again: Exchange = UNASKED
     second: Exchange = UNASKED

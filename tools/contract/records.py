@@ -5,28 +5,22 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from source_kustomer.conversion import conversion
 from tools.contract.asking import NotObservable, Reading, Readings, Record, Seen, object_in
 from tools.contract.observations import WITH_METADATA, ListSeen, Observations
-
-SCHEMAS = Path(__file__).parents[2] / "source_kustomer" / "schemas"
+from tools.tour.account import PROJECT
 
 _SUFFIXES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("Str", "Txt", "Url", "Id", "Tree", "At"), frozenset({"string"})),
     "Num": frozenset({"number", "integer"}),
     "Bool": frozenset({"boolean"}),
 }
-
 _MEMBERS = frozenset({"type", "id", "attributes", "relationships", "links"})
-_COLUMNS_OF_RECORDS = _MEMBERS | {"additionalAttributes", "additionalMembers"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-
 # How Kustomer names what is its own. It ends none of its names in these suffixes of custom ones.
 _OWN_NAME = re.compile(r"(?!.*(Str|Txt|Num|Bool|Tree)$)[a-z][A-Za-z]{1,40}", re.ASCII)
-
 # What people write may hold asterisks of their own.
 _FREE_TEXT = frozenset({"name", "displayName", "firstName", "lastName", "preview"})
 _MASK = re.compile(r"[\d+() .-]*[*•]{3,}[\d*•+() .-]*|[\w.]{0,3}[*•]{3,}@[\w*•.-]+", re.ASCII)
@@ -163,10 +157,11 @@ def metadata(seen: Observations) -> Readings:
 @cache
 def _columns(name: str, *, of_attributes: bool = True) -> Mapping[str, Mapping[str, Any]]:
     """Return a list's columns, or those that attributes fill."""
-    columns: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())["properties"]
+    path = PROJECT / "source_kustomer" / "schemas" / f"{name}.json"
+    columns: dict[str, Any] = json.loads(path.read_text())["properties"]
     ids = {column for column in columns if column.endswith("Id")} - {"externalId"}
-    others = _COLUMNS_OF_RECORDS | ids if of_attributes else set()
-    return {column: schema for column, schema in columns.items() if column not in others}
+    others = _MEMBERS | {"additionalAttributes", "additionalMembers"} | ids
+    return {c: schema for c, schema in columns.items() if not (of_attributes and c in others)}
 
 
 def _records(seen: ListSeen) -> Iterable[Record]:

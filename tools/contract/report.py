@@ -9,7 +9,6 @@ from tools.contract.checks import ANSWERED, SAME, VERDICTS, Row
 from tools.contract.observations import CAP, Observations
 
 _DISTRIBUTION = "airbyte-source-kustomer"
-
 WHERE_TO_SEND = (
     'Send the report with the form "Contract report" among the project\'s issues. It holds no '
     "record, no key, no name of your organization and none of its custom attributes: read it "
@@ -123,9 +122,9 @@ def _lists(seen: Observations) -> Iterator[str]:
     pages = (each.first.member("meta", "pageSize") for each in opened.values())
     if any(isinstance(size, str) for size in pages):
         yield "numbers_as_text=yes"
-    if "users" in opened and len(opened["users"].too_large.records) == 100:
+    if len(seen.lists["users"].too_large.records) == 100:
         yield "largest_page=100"
-    if "customers" in opened and len(opened["customers"].default.records) == 100:
+    if len(seen.lists["customers"].default.records) == 100:
         yield "default_page=100"
 
 

@@ -10,14 +10,12 @@ from tools.contract.asking import Exchange, NotObservable, Reading, Readings, Se
 from tools.contract.observations import Observations
 
 _RESET, _REMAINING, _LIMIT = (f"x-ratelimit-{name}" for name in ("reset", "remaining", "limit"))
-
 _RESETS = {
     r"\d{1,6}": "seconds to wait",
     r"\d{10}": "epoch seconds",
     r"\d{13}": "epoch milliseconds",
     r"\d{4}-\d\d-\d\dT\S+": "an ISO date",
 }
-
 # The members of errors that are documented; whatever else there is may be a value.
 _ERROR_MEMBERS = ("code", "title", "message", "detail", "status", "source", "meta", "id", "links")
 
@@ -48,8 +46,8 @@ def probe_roles(seen: Observations) -> Reading:
 def roles(seen: Observations) -> Reading | Readings:
     held = _roles(seen)
     asked = {name: (each.first, ROLES[name]) for name, each in seen.lists.items()}
-    for name, came in seen.metadata.items():
-        asked[f"metadata of {name}"] = (came, ROLES["metadata"])
+    of_metadata = ROLES["metadata"]
+    asked |= {f"metadata of {name}": (came, of_metadata) for name, came in seen.metadata.items()}
     if not any(came.is_ok for came, _ in (*asked.values(), (seen.key, ()))):
         return NotObservable("the key opens nothing", "a key that works")
     readings: dict[str, Reading] = {}
@@ -60,8 +58,7 @@ def roles(seen: Observations) -> Reading | Readings:
         what = "" if held is None else " with its role" if own else " without its role"
         value = f"{'opened' if came.is_ok else came.outcome}{what}"
         is_told = came.is_ok or came.is_refused
-        sample = own or "1 request"
-        readings[name] = Seen(value, sample) if is_told else came.unread
+        readings[name] = Seen(value, own or "1 request") if is_told else came.unread
     return readings
 
 
