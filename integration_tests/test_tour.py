@@ -30,7 +30,9 @@ pytestmark = pytest.mark.xdist_group("tour")
 
 
 class Tour:
-    """Runs tours of one account into one folder."""
+    """Runs tours of one account into one folder; `screen` is what a person saw of the last."""
+
+    screen: Terminal
 
     def __init__(self, folder: Path, sandbox: Sandbox, key: str | None = None) -> None:
         self.into = folder / "try"
@@ -45,10 +47,10 @@ class Tour:
 
     def run(self, code: int = 0, *prefix: str, **options: Any) -> Terminal:
         """Run one to its end."""
-        terminal = self.start(*prefix, **options)
-        assert terminal.finish() == code, terminal.text
-        assert "Traceback" not in terminal.text
-        return terminal
+        self.screen = self.start(*prefix, **options)
+        assert self.screen.finish() == code, self.screen.text
+        assert "Traceback" not in self.screen.text
+        return self.screen
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Query the database."""
@@ -78,32 +80,28 @@ def organization() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory, organization: Sandbox) -> Tour:
     """Its tour."""
-    return Tour(tmp_path_factory.mktemp("tour"), organization)
-
-
-@pytest.fixture(scope="module")
-def screen(tour: Tour) -> Terminal:
-    """What a person saw of it."""
-    return tour.run()
+    tour = Tour(tmp_path_factory.mktemp("tour"), organization)
+    tour.run()
+    return tour
 
 
 def test_given_an_account_then_what_a_read_takes_and_what_arrived_is_said(
-    screen: Terminal, organization: Sandbox
+    tour: Tour, organization: Sandbox
 ) -> None:
-    said = " ".join(screen.lines)
+    said = " ".join(tour.screen.lines)
     assert f"The account of acme, at {organization.url}." in said
     assert f"The key may read {', '.join(LISTS)}." in said
     # Four pages of customers, three of conversations, one of each other list.
     assert "All of it takes about 11 requests: 1 s at 80 % of the organization's limit" in said
     for name, count in organization.counts().items():
-        assert any(line.split()[:2] == [name, f"{count:,}"] for line in screen.lines)
-    assert "\u2588\u2588" in screen.text
+        assert any(line.split()[:2] == [name, f"{count:,}"] for line in tour.screen.lines)
+    assert "\u2588\u2588" in tour.screen.text
 
 
 def test_given_the_commands_on_the_screen_when_copied_then_they_run(
-    screen: Terminal, organization: Sandbox
+    tour: Tour, organization: Sandbox
 ) -> None:
-    commands = [line for line in screen.lines if "source-kustomer " in line]
+    commands = [line for line in tour.screen.lines if "source-kustomer " in line]
     assert [re.split(" ", line)[1] for line in commands] == ["check", "discover", "read"]
     environment = {**os.environ, "KUSTOMER_API_URL": organization.url}
     done = subprocess.run(
@@ -111,13 +109,11 @@ def test_given_the_commands_on_the_screen_when_copied_then_they_run(
     )
     records = [line for line in done.stdout.splitlines() if b'"type":"RECORD"' in line]
     assert len(records) == sum(organization.counts().values())
-    others = [line for line in screen.lines if line not in commands]
+    others = [line for line in tour.screen.lines if line not in commands]
     assert [line for line in others if cell_len(line) > 80] == []
 
 
-def test_given_a_tour_then_all_but_the_catalog_is_for_its_owner_only(
-    tour: Tour, screen: Terminal
-) -> None:
+def test_given_a_tour_then_all_but_the_catalog_is_for_its_owner_only(tour: Tour) -> None:
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tour.into.iterdir()}
     private = dict.fromkeys(["kustomer.duckdb", "report.html"], "0o600")
     assert modes == {**private, "catalog.json": "0o644"}
@@ -125,7 +121,7 @@ def test_given_a_tour_then_all_but_the_catalog_is_for_its_owner_only(
 
 
 def test_given_a_tour_then_values_have_the_types_that_discover_declared(
-    tour: Tour, screen: Terminal, organization: Sandbox
+    tour: Tour, organization: Sandbox
 ) -> None:
     found = tour.rows("SELECT id, custom_lifetimeValueNum, custom_isVipBool, rev FROM customers")
     assert {*found} == {
@@ -199,14 +195,7 @@ def test_given_a_read_that_does_not_finish_then_what_was_there_stays_and_the_nex
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory, organization: Sandbox) -> Tour:
-    """A tour with a key that lacks roles."""
-    roles = tuple(role for role in EVERY_ROLE if "team" not in role and "metadata" not in role)
-    return Tour(tmp_path_factory.mktemp("closed"), organization, organization.add_key(roles=roles))
-
-
-@pytest.fixture(scope="module")
-def narrow(closed: Tour, organization: Sandbox) -> Terminal:
-    """What a person saw in a narrow terminal that is not UTF-8, of a server that stumbles."""
+    """The tour of a key that lacks roles, in a narrow terminal, of a server that stumbles."""
     waits = [Reply(503), Reply(503)]
 
     @organization.before
@@ -214,24 +203,28 @@ def narrow(closed: Tour, organization: Sandbox) -> Terminal:
         is_page = request.path == "/v1/customers" and request.params["pageSize"] != "1"
         return waits.pop() if waits and is_page else None
 
-    return closed.run(columns=40, encoding="latin-1")
+    roles = tuple(role for role in EVERY_ROLE if "team" not in role and "metadata" not in role)
+    key = organization.add_key(roles=roles)
+    tour = Tour(tmp_path_factory.mktemp("closed"), organization, key)
+    tour.run(columns=40, encoding="latin-1")
+    return tour
 
 
 def test_given_a_narrow_terminal_that_is_not_utf_8_then_names_and_numbers_are_kept(
-    narrow: Terminal, organization: Sandbox
+    closed: Tour, organization: Sandbox
 ) -> None:
-    lines = [line for line in narrow.lines if "source-kustomer" not in line]
+    lines = [line for line in closed.screen.lines if "source-kustomer" not in line]
     assert [line for line in lines if cell_len(line) > 40] == []
     for name in {*LISTS} - {"teams"}:
         assert any(line.split()[:2] == [name, f"{organization.counts()[name]}"] for line in lines)
     tier = organization.lists["customers"][0]["attributes"]["custom"]["loyaltyTierStr"]
-    assert tier in narrow.text
+    assert tier in closed.screen.text
 
 
 def test_given_a_key_without_roles_and_a_server_that_stumbles_then_the_tour_says_so(
-    closed: Tour, narrow: Terminal
+    closed: Tour,
 ) -> None:
-    said = " ".join(narrow.text.split())
+    said = " ".join(closed.screen.text.split())
     assert "The key may read customers, conversations, users, tags, brands." in said
     assert "may not read the teams list: it lacks the role org.permission.team.read" in said
     assert re.search(r"again in [\d.]+ s, attempt 3: .*503", said)
