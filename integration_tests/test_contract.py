@@ -252,7 +252,7 @@ def odd_records(sandbox: Sandbox) -> None:
     tag["attributes"] |= {"name": ["a"], "createdAt": "2024-01-01", "brandNew": 1}
     tag["relationships"] |= {"newKind": {"data": None}, "org": {"links": {"self": "/v1/orgs/1"}}}
     tag |= {"extra": {}, "links": {"self": "/tags/1"}}
-    other["attributes"]["name"] = "***"
+    other["attributes"] |= {"name": "***", "color": "*** red"}
     conversations = sandbox.lists["conversations"]
     conversations[3]["attributes"]["sla"] = {}
     conversations[101] = conversations[3]
