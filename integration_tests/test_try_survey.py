@@ -26,12 +26,12 @@ def test_given_lists_of_any_length_then_their_pages_are_counted_exactly(
 ) -> None:
     customers, conversations = records
     lists: dict[str, Any] = dict.fromkeys(("conversations", "tags"), conversations)
-    with Sandbox(customers=customers, users=501, totals=totals, **lists) as sandbox:
+    with Sandbox(customers=customers, users=501, teams=501, totals=totals, **lists) as sandbox:
         found = found_in(sandbox)
         asked = len(sandbox.requests)
-    small = {"users": 2, "teams": 1, "brands": 1}
+    small = {"users": 2, "teams": 2, "brands": 1}
     assert found.pages == {"customers": pages[0], **dict.fromkeys(lists, pages[1]), **small}
-    assert (found.requests, found.limit) == (pages[0] + 2 * pages[1] + 4, 1000)
+    assert (found.requests, found.limit) == (pages[0] + 2 * pages[1] + 5, 1000)
     # A few requests for one record each.
     assert asked <= 40
 
@@ -54,7 +54,7 @@ def test_given_a_list_by_cursors_then_its_pages_are_not_known() -> None:
     assert found.pages["customers"] == 3
 
 
-@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("status", [401, 403, 404])
 def test_given_a_key_without_a_role_then_its_list_is_closed(status: int) -> None:
     with Sandbox(customers=3, conversations=3) as sandbox:
         roles = tuple(role for role in EVERY_ROLE if "team" not in role)
