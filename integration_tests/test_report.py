@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -18,11 +17,13 @@ from integration_tests.browser import render, served
 from sandbox import Sandbox
 from source_kustomer.config import Config
 from tools.tour.account import Account
-from tools.tour.answers import QUERIES, Answer, Question, ask, questions
+from tools.tour.answers import Answer, Question, ask, questions
 from tools.tour.charts import draw
 from tools.tour.report import write_report
 
 pytestmark = pytest.mark.xdist_group("tour")
+
+QUESTIONS = {question.file: question for question in questions()}
 
 HOSTILE = (
     '<script>document.title = "taken"</script>',
@@ -157,7 +158,9 @@ def account(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def test_the_browser_has_nothing_to_say_and_hostile_names_are_shown_as_text(folder: Path) -> None:
+def test_given_hostile_names_then_the_browser_shows_them_as_text(
+    folder: Path,
+) -> None:
     document, console = render(f"file://{folder}/report.html")
     assert console == []
     page = Page(document)
@@ -169,39 +172,40 @@ def test_the_browser_has_nothing_to_say_and_hostile_names_are_shown_as_text(fold
         assert name in page.texts
 
 
-def test_the_pictures_of_the_readme_are_of_this_page() -> None:
+def test_given_the_page_of_today_then_the_pictures_of_the_readme_are_of_it() -> None:
     assert [path for path in PICTURES if version() not in path.read_bytes()] == [], "make pictures"
 
 
-def test_the_page_needs_nothing_but_itself(page: Page) -> None:
+def test_given_the_page_then_it_needs_nothing_but_itself(page: Page) -> None:
     assert {"script", "link", "img", "iframe", "object", "form"}.isdisjoint(page.elements)
     names = {name for name, value in page.attributes if "://" in value}
     assert all(name.startswith("xmlns") for name in names)
     assert {"src", "href", "onerror", "onclick", "onload"}.isdisjoint(n for n, _ in page.attributes)
 
 
-def test_every_question_is_on_the_page_with_its_chart(page: Page) -> None:
+def test_given_the_questions_then_each_is_on_the_page_with_its_chart(page: Page) -> None:
     text = " ".join(page.texts)
     drawn = [value for name, value in page.attributes if name == "aria-label"]
-    for question in questions():
+    for question in QUESTIONS.values():
         assert question.title in text
         assert f"docs/queries/{question.file}" in text
         assert (question.title in drawn) == (question.chart not in {"number", "table"})
-    charts = [question.chart for question in questions()]
+    charts = [question.chart for question in QUESTIONS.values()]
     assert {"number", "line", "histogram", "heatmap", "bars"} <= {*charts}
     assert charts.count("line") >= 2
     assert "the key may read all six lists" in text
 
 
-@pytest.mark.parametrize("width", [320, 390, 1200])
-def test_the_page_fits_into(folder: Path, address: str, width: int) -> None:
-    found = measured(folder, address, width=width)
+@pytest.mark.parametrize(
+    ("width", "way"), [(320, "light"), (390, "dark"), (1200, "light"), (700, "print")]
+)
+def test_given_a_screen_or_paper_then_the_page_fits_and_everything_can_be_told_apart(
+    folder: Path, address: str, width: int, way: str
+) -> None:
+    (folder / "frame.html").write_text(FRAME % (width, json.dumps(way == "print")))
+    document, _ = render(f"{address}/frame.html", dark=way != "light")
+    found = json.loads(Page(document).texts[0])
     assert found["wide"] == found["screen"]
-
-
-@pytest.mark.parametrize("way", ["light", "dark", "print"])
-def test_everything_can_be_told_apart(folder: Path, address: str, way: str) -> None:
-    found = measured(folder, address, dark=way != "light", on_paper=way == "print")
     assert min(found["text"], found["label"]) >= 4.5
     assert min(found["mark"], found["line"]) >= 3
     assert found["dashes"] >= 2
@@ -209,24 +213,12 @@ def test_everything_can_be_told_apart(folder: Path, address: str, way: str) -> N
     assert (found["folds"] == 0) == (way == "print")
 
 
-def measured(
-    folder: Path, address: str, *, width: int = 700, dark: bool = False, on_paper: bool = False
-) -> dict[str, Any]:
-    (folder / "frame.html").write_text(FRAME % (width, json.dumps(on_paper)))
-    document, _ = render(f"{address}/frame.html", dark=dark)
-    found: dict[str, Any] = json.loads(Page(document).texts[0])
-    return found
-
-
-def question(file: str) -> Question:
-    (found,) = (each for each in questions() if each.file == file)
-    return found
-
-
-def test_without_names_to_lend_ids_answer(account: duckdb.DuckDBPyConnection) -> None:
+def test_given_no_names_to_lend_then_ids_answer(
+    account: duckdb.DuckDBPyConnection,
+) -> None:
     for table in ("brands", "tags", "teams", "users"):
         account.execute(f"DROP TABLE {table}")
-    answers = {each.file: ask(account, each) for each in questions()}
+    answers = {file: ask(account, question) for file, question in QUESTIONS.items()}
     assert {file: answer.unanswered for file, answer in answers.items() if answer.unanswered} == {
         "04_load_of_agents.sql": "There is no table users: this key may not read it.",
         "11_tags_in_use_and_deleted.sql": "There is no table tags: this key may not read it.",
@@ -235,18 +227,15 @@ def test_without_names_to_lend_ids_answer(account: duckdb.DuckDBPyConnection) ->
     assert by_team.note.endswith("The key may not read teams: ids stand for names.")
     ids = account.execute("SELECT DISTINCT assignedTeams ->> 0 FROM conversations").fetchall()
     assert {team for team, _ in by_team.rows} <= {"(no team)", *(team for (team,) in ids)}
-
-
-def test_without_what_is_counted_there_is_no_answer(account: duckdb.DuckDBPyConnection) -> None:
     account.execute("DROP TABLE conversations")
-    answer = ask(account, question("14_open_now.sql"))
+    answer = ask(account, QUESTIONS["14_open_now.sql"])
     assert answer.unanswered == "There is no table conversations: this key may not read it."
 
 
-def test_an_attribute_of_the_account_takes_the_place_of_the_sandbox_s(
+def test_given_an_attribute_of_the_account_then_it_takes_the_place_of_the_sandbox_s(
     account: duckdb.DuckDBPyConnection,
 ) -> None:
-    asked, strange = question("03_customers_by_loyalty_tier.sql"), 'custom_" AS x; --Str'
+    asked, strange = QUESTIONS["03_customers_by_loyalty_tier.sql"], 'custom_" AS x; --Str'
     account.execute("ALTER TABLE customers DROP custom_loyaltyTierStr")
     account.execute("ALTER TABLE customers DROP custom_regionTree")
     needs = ask(account, asked).unanswered
@@ -271,18 +260,16 @@ def test_an_attribute_of_the_account_takes_the_place_of_the_sandbox_s(
         ("SELECT 1 AS n", ""),
     ],
 )
-def test_a_file_that_somebody_adds_is_a_question(
+def test_given_a_file_that_somebody_adds_then_it_is_a_question(
     account: duckdb.DuckDBPyConnection, tmp_path: Path, text: str, unanswered: str
 ) -> None:
-    for path in (*QUERIES.glob("*.sql"),):
-        (tmp_path / path.name).write_text(path.read_text())
     (tmp_path / "99_mine.sql").write_text(text)
-    (mine,) = (each for each in questions(tmp_path) if each.file == "99_mine.sql")
+    (mine,) = questions(tmp_path)
     assert mine.title == ("Which?" if text.startswith("--") else "99_mine.sql")
     assert ask(account, mine).unanswered.startswith(unanswered)
 
 
-def test_long_answers_are_whole_and_any_name_can_be_drawn(tmp_path: Path) -> None:
+def test_given_long_answers_and_names_then_they_are_whole_and_can_be_drawn(tmp_path: Path) -> None:
     asked = Question("1.sql", "Who?", "", "", "bars", ("n",))
     # Vega fails where it has to cut an emoji in two.
     rows = tuple(("🌸" * 60 + f" {number}", number) for number in range(1500))

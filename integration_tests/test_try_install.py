@@ -26,7 +26,9 @@ find-links = /opt/wheels /opt/more
 """
 
 
-def run(*command: str | Path, text: str = "", **environment: str) -> str:
+def ended(
+    *command: str | Path, text: str = "", **environment: str
+) -> "subprocess.CompletedProcess[str]":
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     return subprocess.run(
         command,
@@ -36,8 +38,14 @@ def run(*command: str | Path, text: str = "", **environment: str) -> str:
         timeout=120,
         cwd=PROJECT,
         env={**inherited, **environment},
-        check=True,
-    ).stdout
+        check=False,
+    )
+
+
+def run(*command: str | Path, text: str = "", **environment: str) -> str:
+    done = ended(*command, text=text, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_requirements_are_those_of_the_lock() -> None:
@@ -80,14 +88,9 @@ def test_uv_is_told_what_the_configuration_of_pip_says(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_a_network_is_told_so_in_a_sentence(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--no-deps", "uv"],
-        env={"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1"},
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
+    download = (sys.executable, "-m", "pip", "download", "--no-deps", "--dest", tmp_path, "uv")
+    unreachable = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1"}
+    done = ended(*download, **unreachable, PIP_CONFIG_FILE=os.devnull, NO_PROXY="127.0.0.1")
     assert explanation(done.stdout + done.stderr).startswith("The package index, needed once")
     assert explanation("error: dns error: no such host").count(".") == 1
     assert explanation("No space left on device") == "No space left on device"
@@ -102,8 +105,9 @@ def test_make_sql_answers_with_all_rows_from_the_accounts_database_or_else_the_s
     (tmp_path / ".venv/bin").symlink_to(Path(sys.executable).parent)
     makefile = "--makefile", PROJECT / "Makefile", "--old-file", ".venv/try"
     ask: list[str | Path] = ["make", "--silent", "--directory", tmp_path, *makefile, "sql"]
-    said = subprocess.run(ask, capture_output=True, text=True, check=False)
-    assert said.stdout == "There is no .try/sandbox/kustomer.duckdb yet: make try writes it.\n"
+    assert (
+        ended(*ask).stdout == "There is no .try/sandbox/kustomer.duckdb yet: make try writes it.\n"
+    )
     for rows, folder in ((154, "sandbox"), (155, "")):
         with duckdb.connect(tmp_path / ".try" / folder / "kustomer.duckdb") as connection:
             connection.execute(f"CREATE TABLE numbers AS FROM range({rows}) AS numbers(number)")
@@ -141,14 +145,7 @@ def test_a_python_that_is_too_old_is_told_so_in_a_sentence(tmp_path: Path) -> No
         f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 9, 18); $2"\n'
     )
     old.chmod(0o755)
-    done = subprocess.run(
-        ["make", "--silent", "try", f"PYTHON={old}", f"VENV={tmp_path}/venv"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=PROJECT,
-        check=False,
-    )
+    done = ended("make", "--silent", "try", f"PYTHON={old}", f"VENV={tmp_path}/venv")
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == (
         f"Python 3.10 to 3.14 is needed, {old} is 3.9: name another, as in PYTHON=python3.12."

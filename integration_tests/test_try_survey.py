@@ -19,15 +19,19 @@ def found_in(sandbox: Sandbox, key: str | None = None) -> Survey:
 
 @pytest.mark.parametrize("totals", SWITCHES["totals"])
 @pytest.mark.parametrize(
-    ("records", "pages"), [(0, 1), (99, 1), (100, 1), (101, 2), (401, 5), (1733, 18)]
+    ("records", "pages"), [((0, 99), (1, 1)), ((100, 101), (1, 2)), ((401, 1733), (5, 18))]
 )
-def test_pages_are_counted_exactly(records: int, pages: int, totals: str) -> None:
-    with Sandbox(customers=records, conversations=records, users=501, totals=totals) as sandbox:
+def test_given_lists_of_any_length_then_their_pages_are_counted_exactly(
+    records: tuple[int, int], pages: tuple[int, int], totals: str
+) -> None:
+    customers, conversations = records
+    lists: dict[str, Any] = dict.fromkeys(("conversations", "tags"), conversations)
+    with Sandbox(customers=customers, users=501, teams=501, totals=totals, **lists) as sandbox:
         found = found_in(sandbox)
         asked = len(sandbox.requests)
-    small = {"users": 2, "teams": 1, "tags": 1, "brands": 1}
-    assert found.pages == {"customers": pages, "conversations": pages, **small}
-    assert (found.requests, found.limit) == (2 * pages + 5, 1000)
+    small = {"users": 2, "teams": 2, "brands": 1}
+    assert found.pages == {"customers": pages[0], **dict.fromkeys(lists, pages[1]), **small}
+    assert (found.requests, found.limit) == (pages[0] + 2 * pages[1] + 5, 1000)
     # A few requests for one record each.
     assert asked <= 40
 
@@ -36,24 +40,22 @@ def test_pages_are_counted_exactly(records: int, pages: int, totals: str) -> Non
     ("switch", "value"),
     [(s, v) for s in ("past_end", "last_link", "meta", "links", "order") for v in SWITCHES[s]],
 )
-def test_pages_are_counted_whatever_the_api_does_where_nobody_could_look(
-    switch: str, value: Any
-) -> None:
+def test_given_a_switch_then_pages_are_counted_all_the_same(switch: str, value: Any) -> None:
     options: dict[str, Any] = {switch: value}
     with Sandbox(customers=250, conversations=250, **options) as sandbox:
         found = found_in(sandbox)
     assert [found.pages[name] for name in ("customers", "conversations", "tags")] == [3, 3, 1]
 
 
-def test_a_list_that_counts_no_pages_is_not_known_before_it_is_read() -> None:
+def test_given_a_list_by_cursors_then_its_pages_are_not_known() -> None:
     with Sandbox(customers=300, conversations=300, cursors=("conversations",)) as sandbox:
         found = found_in(sandbox)
     assert found.pages["conversations"] is None
     assert found.pages["customers"] == 3
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_lists_that_the_key_may_not_read_are_closed(status: int) -> None:
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_given_a_key_without_a_role_then_its_list_is_closed(status: int) -> None:
     with Sandbox(customers=3, conversations=3) as sandbox:
         roles = tuple(role for role in EVERY_ROLE if "team" not in role)
         found = found_in(sandbox, sandbox.add_key(roles=roles, missing_role_status=status))
@@ -64,7 +66,7 @@ def test_lists_that_the_key_may_not_read_are_closed(status: int) -> None:
 @pytest.mark.parametrize(
     "broken", [Reply(status=500), Reply(body="<html>"), Reply(body={}), Reply(reset=True)]
 )
-def test_what_goes_wrong_is_left_to_the_read(broken: Reply) -> None:
+def test_given_a_list_that_fails_then_that_is_left_to_the_read(broken: Reply) -> None:
     with Sandbox(customers=3, conversations=3, rate_headers="never") as sandbox:
         sandbox.before(lambda request: broken if request.path == "/v1/tags" else None)
         found = found_in(sandbox)

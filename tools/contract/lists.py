@@ -3,33 +3,11 @@
 import re
 from urllib.parse import parse_qsl
 
-from tools.contract.exchange import REFUSALS, Exchange, naming
-from tools.contract.observations import (
-    CAP,
-    SMALLEST_DEFAULT,
-    TOO_LARGE,
-    UNASKED,
-    ListSeen,
-    Observations,
-)
-from tools.contract.reading import Look, NotObservable, Reading, Readings, Seen
+from tools.contract.asking import Exchange, NotObservable, Reading, Seen, naming, object_in
+from tools.contract.observations import CAP, SMALLEST_DEFAULT, TOO_LARGE, UNASKED, ListSeen
 
 # Fewer records are in some order by chance.
 _FEWEST = 10
-
-
-def answers(name: str) -> Look:
-    """Read what one list answers; a refusal proves that it is there."""
-
-    def readings(seen: Observations) -> Readings:
-        each = seen.lists[name]
-        if each.first.unasked or each.first.status in REFUSALS:
-            return {"": NotObservable(*each.first.unread)}
-        pages = {"page 1": each.first, "page 2": each.second, "no pageSize": each.default}
-        odd = [f"{page}: {e.outcome}" for page, e in pages.items() if not (e.is_ok or e.unasked)]
-        return {"": Seen("; ".join(odd) or "200", each.sample)}
-
-    return readings
 
 
 def link_form(seen: ListSeen) -> Reading:
@@ -44,9 +22,9 @@ def link_form(seen: ListSeen) -> Reading:
 
 
 def last_link(seen: ListSeen) -> Reading:
-    pages = {1: seen.first, 2: seen.second, **dict(enumerate(seen.walked, 3))}
+    pages = dict(enumerate([seen.first, seen.second, *seen.walked], 1))
     if not seen.is_by_cursor:
-        pages = {n: page for n, page in seen.numbered.items() if seen.has_new(n)}
+        pages = {n: page for n, page in seen.pages.items() if seen.has_new(n)}
     ends = [n for n, page in pages.items() if page.is_ok and page.link is None]
     number = min(ends, default=0)
     if not ends or (number > 1 and not pages[number].records):
@@ -64,42 +42,45 @@ def past_end(seen: ListSeen) -> Reading:
         return NotObservable("its cursors name no page there", "a list by number")
     if seen.last is None:
         return _no_end(seen)
-    after = seen.numbered[seen.last + 1]
-    data = after.document.get("data", UNASKED) if isinstance(after.document, dict) else UNASKED
-    if not after.is_ok or not isinstance(data, list):
-        form = "no data" if data is UNASKED else "data that is no list"
-        return Seen(f"200, {form}" if after.is_ok else after.outcome, "1 page")
-    is_first = {*after.ids} <= {*seen.first.ids}
-    form = ("the first page" if is_first else "another page") + " again" if data else "empty"
-    return Seen(f"200, {form}, {'a' if after.link else 'no'} next link", "1 page")
+    after = seen.pages[seen.last + 1]
+    data, link = after.member("data"), "a next link" if after.link else "no next link"
+    form = f"{'the first' if {*after.ids} <= {*seen.first.ids} else 'another'} page again, {link}"
+    if not isinstance(data, list):
+        is_there = isinstance(after.document, dict) and "data" in after.document
+        form = "data that is no list" if is_there else "no data"
+    elif not data:
+        form = f"empty, {link}"
+    return Seen(f"200, {form}" if after.is_ok else after.outcome, "1 page")
 
 
 def around_cap(seen: ListSeen) -> Reading:
     number = seen.at_cap
-    at_cap, beyond = (seen.numbered.get(n, UNASKED) for n in (number, number + 1))
+    at_cap, beyond = (seen.pages.get(n, UNASKED) for n in (number, number + 1))
     is_long = number > 1 and seen.has_new(number)
     if not is_long and (seen.first.number("total") or 0) <= CAP:
-        return _short(seen, CAP) if seen.has_ended else _no_end(seen)
+        end = [seen.second, *seen.walked][-1]
+        has_ended = end.is_ok and not end.link if seen.is_by_cursor else seen.last is not None
+        return _short(seen, CAP) if has_ended else _no_end(seen)
     if beyond.unasked:
-        return NotObservable(*beyond.unread)
-    after = "more records" if seen.has_new(number + 1) else "no new record"
+        return beyond.unread
     link = ("a link" if at_cap.link else "no link") if is_long else "no record"
-    after = after if beyond.is_ok else beyond.outcome
+    new = "more records" if seen.has_new(number + 1) else "no new record"
+    after = new if beyond.is_ok else beyond.outcome
     return Seen(f"{link}, then {after}", f"pages {number} and {number + 1}")
 
 
 def reread(seen: ListSeen) -> Reading:
     before, after, both = seen.first.ids, seen.again.ids, seen.again.ids + seen.second.ids
     if not seen.again.is_ok:
-        return NotObservable(*seen.again.unread)
+        return seen.again.unread
     new = [i for i in after if i not in before]
-    is_front = new and after[: len(new)] == new
-    change = "new records in front" if is_front else "records removed in between"
-    if [i for i in after if i in before] != [i for i in before if i in after]:
-        change = "another order"
     if before == after:
-        repeat = ", but records repeat on the next page" * (len(both) > len({*both}))
-        change = f"the same{repeat}"
+        change = "the same" + ", but records repeat on the next page" * (len(both) > len({*both}))
+    elif [i for i in after if i in before] != [i for i in before if i in after]:
+        change = "another order"
+    else:
+        is_front = new and after[: len(new)] == new
+        change = "new records in front" if is_front else "records removed in between"
     return Seen(change, f"{len(both)} records")
 
 
@@ -115,9 +96,8 @@ def page_size(seen: ListSeen, came: Exchange, asked: int) -> Reading:
     if came is UNASKED:
         return _short(seen, SMALLEST_DEFAULT)
     if not came.is_ok:
-        is_answer = came.status is not None
-        return Seen(came.outcome, "1 page") if is_answer else NotObservable(*came.unread)
-    known = max((n - 1) * seen.size + 1 for n in seen.numbered if seen.has_new(n))
+        return came.unread if came.status is None else Seen(came.outcome, "1 page")
+    known = (max(filter(seen.has_new, seen.pages)) - 1) * seen.size + 1
     longest = max(seen.first.number("total") or 0, known, seen.size)
     is_full = came.link is not None or count < longest
     if not is_full and count <= seen.largest:
@@ -127,29 +107,15 @@ def page_size(seen: ListSeen, came: Exchange, asked: int) -> Reading:
 
 
 def order(seen: ListSeen) -> Reading:
-    attributes = [a for r in seen.first.records if isinstance(a := r.get("attributes"), dict)]
-    sample, ids = f"{seen.size} records", [{"id": i} for i in seen.first.ids]
-    for name, holders in (("createdAt", attributes), ("updatedAt", attributes), ("id", ids)):
-        texts = [text for holder in holders if isinstance(text := holder.get(name), str)]
+    records = [{**object_in(r, "attributes"), "id": str(r.get("id"))} for r in seen.first.records]
+    sample = f"{seen.size} records"
+    for name in ("createdAt", "updatedAt", "id"):
+        texts = [text for record in records if isinstance(text := record.get(name), str)]
         if len({*texts}) >= _FEWEST and texts in (sorted(texts), sorted(texts, reverse=True)):
             direction = "ascending" if texts[0] < texts[-1] else "descending"
             return Seen(f"by {name}, {direction}", sample)
     is_short = seen.size < _FEWEST
     return _short(seen, _FEWEST) if is_short else Seen("by no time and no id", sample)
-
-
-def parameters(seen: Observations) -> Readings:
-    readings: dict[str, Reading] = {}
-    for name, came in seen.parameters.items():
-        before, after = seen.lists[name.partition(",")[0]].first.ids, came.ids
-        change = "orders by id, descending" if after == sorted(after, reverse=True) else "others"
-        if after[:1] == before[1:2]:
-            change = "begins after the record"
-        elif after and after[0] in before:
-            change = "nothing" if after == before else "leaves out records in front"
-        told = Seen(change if came.is_ok else came.outcome, f"{len(after)} records")
-        readings[name] = NotObservable(*came.unread) if came.unasked else told
-    return readings or {"": NotObservable("no list has two records", "a longer list")}
 
 
 def _short(seen: ListSeen, records: int) -> NotObservable:
@@ -158,8 +124,8 @@ def _short(seen: ListSeen, records: int) -> NotObservable:
 
 def _no_end(seen: ListSeen) -> NotObservable:
     """Say why the end of a list was not seen."""
-    odd = (e for e in seen.numbered.values() if not e.is_ok and e.status not in {400, 404})
+    odd = (e for e in seen.pages.values() if not e.is_ok and e.status not in {400, 404})
     if failed := next(odd, None):
-        return NotObservable(*failed.unread)
+        return failed.unread
     how = "its cursors lead no further than" if seen.is_by_cursor else "no end within"
     return NotObservable(f"{how} {seen.sample}", "a shorter list")

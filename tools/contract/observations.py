@@ -4,25 +4,23 @@ import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
 from sandbox import LISTS
-from tools.contract.asking import Asker
-from tools.contract.exchange import Exchange, naming, object_in, query_of
+from tools.contract.asking import Asker, Exchange, naming, object_in, query_of
 
 UNASKED: Final = Exchange(unasked="it was stopped before this was asked")
 
 # One vendor documents that lists end there.
 CAP: Final = 10_000
-
 # Above every documented page size, and the smallest default that anybody told of.
 TOO_LARGE: Final = 1000
 SMALLEST_DEFAULT: Final = 30
-
+_PROBE = "auth/tokens/current"
 # A list by cursors can only be walked; so many pages fit into the requests.
 _LONGEST_WALK = 6
-
-RESOURCES: Final = {"customers": "customer", "conversations": "conversation", "users": "user"}
+# The lists whose resources have metadata.
+WITH_METADATA: Final = ("customers", "conversations", "users")
 
 # Neither is anybody's.
 MADE_UP_KEY: Final = "made-up-key-of-the-contract-checks"
@@ -32,13 +30,11 @@ _DOMAIN = ".api.kustomerapp.com"
 
 @dataclass
 class ListSeen:
-    """What one list answered; `first` and `again` are the same request, one after the other.
-
-    `pages` were asked for by number, `walked` are those that links led to after the second.
-    """
+    """What one list answered: `pages` by number, `walked` where cursors led after `second`."""
 
     name: str
     url: str
+    # The same request, one after the other.
     first: Exchange = UNASKED
     again: Exchange = UNASKED
     second: Exchange = UNASKED
@@ -57,7 +53,6 @@ class ListSeen:
 
     @property
     def at_cap(self) -> int:
-        """The number of the page at which lists may end."""
         return -(-CAP // max(1, self.size))
 
     @property
@@ -69,41 +64,27 @@ class ListSeen:
         """Whether the next page is named by something other than its number."""
         return self.query is not None and naming(self.query) != "page"
 
-    @property
-    def numbered(self) -> dict[int, Exchange]:
-        """The pages by their number, as far as they were asked for."""
-        is_second = not self.is_by_cursor and not self.second.unasked
-        return {1: self.first, **({2: self.second} if is_second else {}), **self.pages}
-
     def has_new(self, number: int) -> bool:
         """Whether a page is the one asked for, and holds records that none before it does."""
-        pages = self.numbered
-        page = pages.get(number, UNASKED)
-        before = {i for n, other in pages.items() if n < number for i in other.ids}
+        page = self.pages.get(number, UNASKED)
+        before = {i for n, other in self.pages.items() if n < number for i in other.ids}
         is_other = page.number("page") not in {None, number}
         return number == 1 or (not is_other and bool({*page.ids} - before))
 
     @property
     def last(self) -> int | None:
         """The number of the last page, None unless that is what the page after it shows."""
-        last = max(n for n in self.numbered if self.has_new(n))
-        after = self.numbered.get(last + 1, UNASKED)
+        last = max(filter(self.has_new, self.pages))
+        after = self.pages.get(last + 1, UNASKED)
         is_all = last * self.size >= (self.first.number("total") or 0)
         return last if is_all and (after.is_ok or after.status in {400, 404}) else None
 
     @property
-    def has_ended(self) -> bool:
-        """Whether the end was seen, by number or by cursor."""
-        last = [self.second, *self.walked][-1]
-        return last.is_ok and not last.link if self.is_by_cursor else self.last is not None
-
-    @property
     def all(self) -> list[Exchange]:
-        return [*self.numbered.values(), self.second, *self.walked]
+        return [*self.pages.values(), self.second, *self.walked]
 
     @property
     def sample(self) -> str:
-        """How many records of it were seen."""
         return f"{len({i for page in self.all for i in page.ids})} {self.name}"
 
 
@@ -112,16 +93,13 @@ class Observations:
 
     def __init__(self, asker: Asker) -> None:
         self.config, self.window = asker.config, asker.timing.window
+        self.is_kustomer = (urlsplit(self.config.base_url).hostname or "").endswith(_DOMAIN)
         self.exchanges, self._asker = asker.exchanges, asker
         self.lists = {name: ListSeen(name, self.config.base_url + name) for name in LISTS}
-        self.metadata = dict.fromkeys(RESOURCES, UNASKED)
+        self.metadata = dict.fromkeys(WITH_METADATA, UNASKED)
         self.parameters: dict[str, Exchange] = {}
         self.key = self.wrong_key = self.later = UNASKED
         self.unknown_path = self.unknown_organization = UNASKED
-
-    @property
-    def is_kustomer(self) -> bool:
-        return (urlsplit(self.config.base_url).hostname or "").endswith(_DOMAIN)
 
     @property
     def is_open(self) -> bool:
@@ -130,21 +108,21 @@ class Observations:
     def observe(self) -> None:
         """Ask for everything; what was asked stays where it is interrupted."""
         get = self._asker.get
-        self.key = get("auth/tokens/current", "key")
+        self.key = get(_PROBE)
         for each in self.lists.values():
             _pages(each, self._asker)
-        for name, resource in RESOURCES.items():
-            self.metadata[name] = get(f"metadata/{resource}", "metadata")
+        for name in WITH_METADATA:
+            self.metadata[name] = get(f"metadata/{name.removesuffix('s')}")
         config = replace(self.config, api_key=MADE_UP_KEY)
-        self.wrong_key = get("auth/tokens/current", "key", config, may_fail=True)
+        self.wrong_key = get(_PROBE, config, may_fail=True)
         self.unknown_path = get("no-such-list-27d1c2", may_fail=True)
         address = urlsplit(config.base_url)
         # Without subdomains, as in the sandbox, the path names the organization.
         path, host = f"/{MADE_UP_ORGANIZATION}{address.path}", MADE_UP_ORGANIZATION + _DOMAIN
-        there = address._replace(netloc=host) if self.is_kustomer else address._replace(path=path)
+        there = address._replace(**({"netloc": host} if self.is_kustomer else {"path": path}))
         # The account's key is for its own organization only.
-        elsewhere = replace(config, base_url=urlunsplit(there))
-        self.unknown_organization = get("customers", "list", elsewhere, may_fail=True)
+        elsewhere = replace(config, base_url=there.geturl())
+        self.unknown_organization = get("customers", elsewhere, may_fail=True)
         self._ask_parameters()
         for each in self.lists.values():
             if each.is_by_cursor:
@@ -174,21 +152,18 @@ class Observations:
                 self.parameters[f"{name}, {parameter}"] = self._asker.get(path, may_fail=True)
 
     def _ask_later(self) -> None:
-        """Ask once more when the first request is almost a minute old.
-
-        Where the minute slides, all requests still count then; a fixed one has begun anew.
-        """
+        # Where the minute slides, all requests still count then; a fixed one has begun anew.
         wait = self.exchanges[0].sent_at + self.window * 0.98 - time.monotonic()
         if wait > 0 and any("x-ratelimit-remaining" in e.headers for e in self.exchanges):
             what = "to see how the limit's minute is counted; Ctrl-C writes the report now"
             self._asker.say(f"Waiting {wait:.0f} s {what}")
             time.sleep(wait)
-        self.later = self._asker.get("auth/tokens/current", "key", may_fail=True)
+        self.later = self._asker.get(_PROBE, may_fail=True)
 
 
 def _pages(seen: ListSeen, asker: Asker) -> None:
     first = f"{seen.name}?page=1&pageSize={seen.largest}"
-    seen.first = asker.get(first)
+    seen.first = seen.pages[1] = asker.get(first)
     if not seen.first.is_ok:
         return
     # One after the other, because a living account changes by itself.
@@ -198,6 +173,8 @@ def _pages(seen: ListSeen, asker: Asker) -> None:
         is_bare = not seen.is_by_cursor and "pageSize" not in seen.query
         size = f"&pageSize={seen.largest}" * is_bare
         seen.second = asker.get(f"{seen.name}?{seen.query}{size}")
+        if not seen.is_by_cursor:
+            seen.pages[2] = seen.second
     seen.too_large = asker.get(f"{seen.name}?page=1&pageSize={TOO_LARGE}")
     if seen.size > SMALLEST_DEFAULT:
         seen.default = asker.get(seen.name)
@@ -207,7 +184,7 @@ def _end(seen: ListSeen, asker: Asker) -> None:
     """Find the last page by number, ask for the one after it, and look at both sides of the cap."""
 
     def ask(number: int) -> bool:
-        if number not in seen.numbered:
+        if number not in seen.pages:
             path = f"{seen.name}?page={number}&pageSize={seen.largest}"
             seen.pages[number] = asker.get(path, may_fail=True)
         return seen.has_new(number)

@@ -5,29 +5,22 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from source_kustomer.conversion import conversion
-from tools.contract.exchange import REFUSALS, Record, object_in
-from tools.contract.observations import RESOURCES, ListSeen, Observations
-from tools.contract.reading import Look, NotObservable, Reading, Readings, Seen, by_list
-
-SCHEMAS = Path(__file__).parents[2] / "source_kustomer" / "schemas"
+from tools.contract.asking import NotObservable, Reading, Readings, Record, Seen, object_in
+from tools.contract.observations import WITH_METADATA, ListSeen, Observations
+from tools.tour.account import PROJECT
 
 _SUFFIXES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("Str", "Txt", "Url", "Id", "Tree", "At"), frozenset({"string"})),
     "Num": frozenset({"number", "integer"}),
     "Bool": frozenset({"boolean"}),
 }
-
 _MEMBERS = frozenset({"type", "id", "attributes", "relationships", "links"})
-_COLUMNS_OF_RECORDS = _MEMBERS | {"additionalAttributes", "additionalMembers"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-
 # How Kustomer names what is its own. It ends none of its names in these suffixes of custom ones.
 _OWN_NAME = re.compile(r"(?!.*(Str|Txt|Num|Bool|Tree)$)[a-z][A-Za-z]{1,40}", re.ASCII)
-
 # What people write may hold asterisks of their own.
 _FREE_TEXT = frozenset({"name", "displayName", "firstName", "lastName", "preview"})
 _MASK = re.compile(r"[\d+() .-]*[*•]{3,}[\d*•+() .-]*|[\w.]{0,3}[*•]{3,}@[\w*•.-]+", re.ASCII)
@@ -38,21 +31,17 @@ _KINDS = {str: "string", bool: "boolean", int: "integer", float: "number", dict:
 Named = Iterable[tuple[str, Any]]
 
 
-def names(pick: Callable[[str, Record], Named], needed: str = "") -> Look:
+def names(pick: Callable[[str, Record], Named], needed: str, seen: ListSeen) -> Reading:
     """Read the names that `pick` finds in the records; none needs something."""
-
-    def reading(seen: ListSeen) -> Reading:
-        customs, told = {name for name, _ in _custom(seen)}, Counter[str]()
-        for name, value in (named for r in _records(seen) for named in pick(seen.name, r)):
-            # Classes of custom objects are an organization's: they have a count, or such a link.
-            is_class = isinstance(value, dict) and ("meta" in value or "kobj" in json.dumps(value))
-            is_own = _OWN_NAME.fullmatch(name) and name not in customs
-            told["(custom objects)" if is_class else name if is_own else "(another name)"] += 1
-        if needed and not told:
-            return NotObservable(f"none in {seen.sample}", needed)
-        return Seen(_listed(told) or "none", seen.sample)
-
-    return by_list(reading, needs_records=True)
+    customs, told = {name for name, _ in _custom(seen)}, Counter[str]()
+    for name, value in (named for r in _records(seen) for named in pick(seen.name, r)):
+        # Classes of custom objects are an organization's: they have a count, or such a link.
+        is_class = isinstance(value, dict) and ("meta" in value or "kobj" in json.dumps(value))
+        is_own = _OWN_NAME.fullmatch(name) and name not in customs
+        told["(custom objects)" if is_class else name if is_own else "(another name)"] += 1
+    if needed and not told:
+        return NotObservable(f"none in {seen.sample}", needed)
+    return Seen(_listed(told) or "none", seen.sample)
 
 
 def identity(seen: ListSeen) -> Reading:
@@ -99,6 +88,11 @@ def absent(seen: ListSeen) -> Reading:
     return Seen((_listed(forms) or "none is") + told, seen.sample)
 
 
+def deleted(_: str, record: Record) -> Named:
+    told = str(object_in(record, "attributes").get("deleted"))
+    return [("deleted", None)] * (told.lower() == "true")
+
+
 def masked(_: str, record: Record) -> Named:
     for name, value in object_in(record, "attributes").items():
         if name not in _FREE_TEXT and any(map(_MASK.fullmatch, _texts(value))):
@@ -120,16 +114,16 @@ def links_only(_: str, record: Record) -> Named:
             yield name, value
 
 
-def suffixes(seen: Observations) -> Readings:
+def suffixes(seen: Observations) -> Reading | Readings:
     odd, found = dict[str, Counter[str]](), dict[str, set[str]]()
-    for name, value in (named for each in RESOURCES for named in _custom(seen.lists[each])):
+    for name, value in (named for each in WITH_METADATA for named in _custom(seen.lists[each])):
         suffix = next((s for s in _SUFFIXES if name.endswith(s)), "without")
         found.setdefault(suffix, set()).add(name)
         for item in value if isinstance(value, list) else [value]:
             if item is not None and _kind(item) not in _SUFFIXES.get(suffix, {_kind(item)}):
                 odd.setdefault(suffix, Counter())[_kind(item)] += 1
     if not found:
-        return {"": NotObservable("no custom attribute came", "an account with some")}
+        return NotObservable("no custom attribute came", "an account with some")
     return {
         suffix: Seen(_listed(odd.get(suffix, {})) or "its type", f"{len(known)} attributes")
         for suffix, known in sorted(found.items())
@@ -137,16 +131,13 @@ def suffixes(seen: Observations) -> Readings:
 
 
 def metadata(seen: Observations) -> Readings:
-    """Read whether metadata name each attribute, and tell which have arrays.
-
-    The sample has the members of the definitions, and the kinds of these.
-    """
+    """Read whether metadata name each attribute, and tell which have arrays."""
     readings = dict[str, Reading]()
     for name, came in seen.metadata.items():
         known = came.member("data", "attributes", "properties")
         arrays = {n for n, value in _custom(seen.lists[name]) if isinstance(value, list)}
-        if came.unasked or came.status in REFUSALS:
-            readings[name] = NotObservable(*came.unread)
+        if came.unasked or came.is_refused:
+            readings[name] = came.unread
         elif not came.is_ok or not isinstance(known, dict):
             readings[name] = Seen("another form" if came.is_ok else came.outcome, "1 request")
         else:
@@ -166,10 +157,11 @@ def metadata(seen: Observations) -> Readings:
 @cache
 def _columns(name: str, *, of_attributes: bool = True) -> Mapping[str, Mapping[str, Any]]:
     """Return a list's columns, or those that attributes fill."""
-    columns: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())["properties"]
+    path = PROJECT / "source_kustomer" / "schemas" / f"{name}.json"
+    columns: dict[str, Any] = json.loads(path.read_text())["properties"]
     ids = {column for column in columns if column.endswith("Id")} - {"externalId"}
-    others = _COLUMNS_OF_RECORDS | ids if of_attributes else set()
-    return {column: schema for column, schema in columns.items() if column not in others}
+    others = _MEMBERS | {"additionalAttributes", "additionalMembers"} | ids
+    return {c: schema for c, schema in columns.items() if not (of_attributes and c in others)}
 
 
 def _records(seen: ListSeen) -> Iterable[Record]:

@@ -1,18 +1,22 @@
 """The report: Markdown that a terminal shows as it is, without the account's data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import version
 
-from tools.contract.observations import Observations
-from tools.contract.reading import ANSWERED, SAME, VERDICTS, Row
-from tools.contract.replay import command
+from tools.contract.asking import Seen
+from tools.contract.checks import ANSWERED, SAME, VERDICTS, Row
+from tools.contract.observations import CAP, Observations
 
 _DISTRIBUTION = "airbyte-source-kustomer"
+WHERE_TO_SEND = (
+    'Send the report with the form "Contract report" among the project\'s issues. It holds no '
+    "record, no key, no name of your organization and none of its custom attributes: read it "
+    "before you send it."
+)
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Count the verdicts in a sentence."""
     counts = {v: sum(row.verdict == v for row in rows) for v in VERDICTS}
     return f"{len(rows)} checks: " + ", ".join(f"{n} {v}" for v, n in counts.items() if n) + "."
 
@@ -25,8 +29,7 @@ def differences(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row], seen: Observations, unfinished: str = "") -> str:
-    """Return the whole report."""
-    (release, _), today = _distribution(), datetime.now(timezone.utc).date()
+    release, today = version(_DISTRIBUTION), datetime.now(timezone.utc).date()
     address = "Kustomer's own address" if seen.is_kustomer else "the address KUSTOMER_API_URL"
     opened = [each.sample for each in seen.lists.values() if each.first.is_ok]
     closed = [f"{n} ({e.first.outcome})" for n, e in seen.lists.items() if not e.first.is_ok]
@@ -43,19 +46,10 @@ def markdown(rows: Sequence[Row], seen: Observations, unfinished: str = "") -> s
         "\n\n".join(_shown(row) for row in rows if row.verdict == SAME),
         "</details>",
         "A sandbox that answers like this, as far as it has switches:",
-        f"```console\n{command(rows, seen)}\n```",
-        where_to_send(),
+        f"```console\n{_command(rows, seen)}\n```",
+        WHERE_TO_SEND,
     ]
     return "\n\n".join(paragraphs) + "\n"
-
-
-def where_to_send() -> str:
-    """Say where the report goes, and what is not in it."""
-    return (
-        'Send the report with the form "Contract report" among the project\'s issues'
-        f"{_distribution()[1]}. It holds no record, no key, no name of your organization and none "
-        "of its custom attributes: read it before you send it."
-    )
 
 
 def _shown(row: Row) -> str:
@@ -90,11 +84,57 @@ def _named(subject: str, text: str) -> str:
     return text if not subject or f" {subject}" in text else f"{subject}: {text}"
 
 
-def _distribution() -> tuple[str, str]:
-    """Return the version, and the project's address in parentheses where it is known."""
-    try:
-        known = metadata(_DISTRIBUTION)
-    except PackageNotFoundError:
-        return "unknown", ""
-    urls = known.get_all("Project-URL") or []
-    return known["Version"], next((f" ({url.rpartition(', ')[2]})" for url in urls), "")
+def _command(rows: Sequence[Row], seen: Observations) -> str:
+    """Return the command of a sandbox that answers as the account did."""
+    readings = {row.check.title: row.seen for row in rows}
+    switches = [
+        row.check.switches[reading.value]
+        for row in rows
+        for reading in row.seen.values()
+        if reading.value in row.check.switches
+    ]
+    switches += [*_lists(seen), *_limit(readings)]
+    minutes = [reading.value for reading in readings["How the minute is counted"].values()]
+    window = ["--window fixed"] * ("fixed" in minutes)
+    options = [*_options(seen), *window, *(f"--switch {s}" for s in dict.fromkeys(switches))]
+    return " ".join([".venv/bin/python -m sandbox", *options])
+
+
+def _options(seen: Observations) -> Iterator[str]:
+    for name, each in seen.lists.items():
+        is_long = each.at_cap > 1 and each.has_new(each.at_cap)
+        size = f"--{name} {CAP + 50 if is_long else each.sample.split()[0]}"
+        yield f"--closed {name}" if each.first.is_refused else size
+    if any(came.is_refused for came in seen.metadata.values()):
+        yield "--switch metadata=closed"
+    if limits := [n for e in seen.exchanges if (n := e.header("x-ratelimit-limit"))]:
+        yield f"--limit {limits[-1]}"
+
+
+def _lists(seen: Observations) -> Iterator[str]:
+    opened = {name: each for name, each in seen.lists.items() if each.first.is_ok}
+    if cursors := [name for name, each in opened.items() if each.is_by_cursor]:
+        yield f"cursors={'+'.join(cursors)}"
+    totals = [name for name, each in opened.items() if each.first.number("total") is not None]
+    has_meta = any(each.first.member("meta") for each in opened.values())
+    if has_meta and totals != ["customers"]:
+        yield f"totals={'all' if totals else 'none'}"
+    pages = (each.first.member("meta", "pageSize") for each in opened.values())
+    if any(isinstance(size, str) for size in pages):
+        yield "numbers_as_text=yes"
+    if len(seen.lists["users"].too_large.records) == 100:
+        yield "largest_page=100"
+    if len(seen.lists["customers"].default.records) == 100:
+        yield "default_page=100"
+
+
+def _limit(readings: Mapping[str, Mapping[str, Seen]]) -> Iterator[str]:
+    kinds = readings["Rate-limit headers by response"]
+    on = {kind for kind, seen in kinds.items() if seen.value != "neither"}
+    if kinds.keys() - on:
+        yield f"rate_headers={'exceeded' if '429' in on else 'success' if on else 'never'}"
+    resets = {k: s.value for k, s in readings["x-ratelimit-reset by response"].items()}
+    if any(value != "none" for kind, value in resets.items() if kind != "429"):
+        yield "reset_when=always"
+    if "429" in on and resets["429"] == "none":
+        yield "reset=none"

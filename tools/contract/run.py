@@ -1,44 +1,30 @@
 """One run of `make contract`: from the configuration to the report."""
 
-import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from source_kustomer.timing import Timing
 from tools.contract import report
-from tools.contract.asking import MOST_REQUESTS, TIMING, Asker, OutageError, explain
-from tools.contract.checks import CHECKS
+from tools.contract.asking import TIMING, Asker, OutageError, explain
+from tools.contract.checks import CHECKS, Row
 from tools.contract.observations import Observations
-from tools.contract.reading import Row
-from tools.tour.account import read_config
+from tools.tour.account import PROJECT, SECRETS, read_config
 from tools.tour.connector import TourError
 
-PROJECT = Path(__file__).parents[2]
-SECRETS = PROJECT / "secrets" / "config.json"
 REPORT = PROJECT / ".try" / "contract.md"
 
-_DESCRIPTION = (
-    f"Compare an account with what is documented: at most {MOST_REQUESTS} requests, which read and "
-    "change nothing."
-)
 
-
-def main(arguments: Sequence[str], timing: Timing = TIMING) -> int:
+def main(secrets: Path = SECRETS, path: Path = REPORT, *, timing: Timing = TIMING) -> int:
     """Compare the account of a configuration with the contract; a difference is no failure."""
-    parser = argparse.ArgumentParser(prog="make contract", description=_DESCRIPTION)
-    parser.add_argument("--config", type=Path, default=SECRETS)
-    parser.add_argument("--report", type=Path, default=REPORT)
-    options = parser.parse_args(arguments)
     console = Console(highlight=False, markup=False, emoji=False)
     # An account's shape is nobody else's before its owner shares it.
     os.umask(0o077)
     try:
-        config = read_config(options.config, os.environ)
+        config = read_config(secrets, os.environ)
         asker = Asker(config, lambda line: console.print(f"{line}."), timing)
-        return _contract(asker, options.report, console)
+        return _contract(asker, path, console)
     except TourError as e:
         console.print(str(e))
         return 2
@@ -73,5 +59,5 @@ def _contract(asker: Asker, path: Path, console: Console) -> int:
     console.print(report.differences(rows))
     console.print(f"\n{len(asker.exchanges)} requests. {report.summary(rows)}")
     shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
-    console.print(f"The report is in {shown}. {report.where_to_send()}")
+    console.print(f"The report is in {shown}. {report.WHERE_TO_SEND}")
     return code

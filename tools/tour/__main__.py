@@ -19,16 +19,15 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from tools.tour.account import PROJECT, Account, open_account
+from tools.tour.account import PROJECT, SECRETS, Account, open_account
 from tools.tour.answers import ask, questions
 from tools.tour.connector import Connector, Stream, TourError, merge
 from tools.tour.database import Database
 from tools.tour.reading import Progress, Reading
 from tools.tour.report import write_report
-from tools.tour.screen import Screen, relative
+from tools.tour.screen import Bars, Screen, relative
 from tools.tour.survey import Survey, survey
 
-SECRETS = PROJECT / "secrets" / "config.json"
 TARGET = PROJECT / ".try"
 
 
@@ -113,7 +112,7 @@ class Tour:
 
         with closing(Database(self._kept, streams)) as database:
             database.replace_tables(self._arrived, found.closed)
-            tables = database.tables()
+            tables = [*database.tables()]
             answers = [ask(database.connection, question) for question in questions()]
         page = self._page.with_suffix(".part")
         write_report(
@@ -139,8 +138,10 @@ class Tour:
     def _plan(self, progress: Progress | None) -> tuple[Survey, list[Stream]]:
         """Find out what is to be read and how long that takes; known streams are not discovered."""
         self._screen.command(self._account, "check")
+        # The other spinners are not ASCII.
+        status = self._screen.console.status("check ...", spinner="line")
         # Most of a command's time is the import of the CDK, so all that need it begin at once.
-        with self._screen.status("check ..."), ThreadPoolExecutor() as threads:
+        with status, ThreadPoolExecutor() as threads:
             threads.submit(importlib.import_module, "source_kustomer.api.client")
             discovered = None if progress else threads.submit(self._connector.discover)
             self._connector.check()
@@ -151,7 +152,8 @@ class Tour:
             return found, progress.streams if progress else []
         streams = [stream for stream in discovered.result() if stream["name"] not in found.closed]
         self._screen.command(self._account, "discover")
-        self._screen.discovered(streams)
+        counts = {stream["name"]: len(stream["json_schema"]["properties"]) for stream in streams}
+        self._screen.say(", ".join(f"{name} ({count} columns)" for name, count in counts.items()))
         return found, streams
 
     def _read(self, progress: Progress, found: Survey) -> list[str]:
@@ -165,7 +167,7 @@ class Tour:
         self._screen.command(self._account, "read", "--catalog", self._catalog)
         with closing(Database(self._arrived, progress.streams)) as database:
             database.prepare()
-            with self._screen.reading(found, progress.stored) as bars:
+            with Bars(self._screen.console, found, progress.stored) as bars:
                 reading = Reading(database, progress, self._unfinished, bars)
                 reading.run(self._connector, self._catalog)
         return reading.failures

@@ -14,6 +14,7 @@ from source_kustomer.config import API_URL_VARIABLE, Config, InvalidConfigError
 from tools.tour.connector import TourError
 
 PROJECT = Path(__file__).parents[2]
+SECRETS = PROJECT / "secrets" / "config.json"
 
 _SCRIPT = Path(sys.executable).with_name("source-kustomer")
 # The script without long pauses before an end is looked at again: the sandbox's lists stand still.
@@ -24,10 +25,6 @@ main(Timing(look=0.1))
 """
 
 _EXAMPLE = 'it should look like {"org_name": "acme", "api_key": "..."}.'
-
-
-class NoConfigError(TourError):
-    """There is no configuration."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,6 @@ class Account:
 
     @property
     def url(self) -> str:
-        """The address of the API."""
         return self.config.base_url.removesuffix("/v1/")
 
     @property
@@ -53,22 +49,17 @@ class Account:
 
 @contextmanager
 def open_account(path: Path) -> Iterator[Account]:
-    """Yield the account of a configuration, or a sandbox's where there is no such file.
-
-    Raises `TourError` for a configuration that cannot be used.
-    """
-    try:
-        account = Account(path, read_config(path, os.environ), os.environ)
-    except NoConfigError:
-        with Sandbox(conversations=1500) as sandbox, tempfile.TemporaryDirectory() as folder:
-            config = Path(folder, "config.json")
-            config.write_text(json.dumps({"org_name": "acme", "api_key": sandbox.key}))
-            environment = {**os.environ, API_URL_VARIABLE: sandbox.url}
-            program = sys.executable, "-c", _FOR_SANDBOX
-            parsed = read_config(config, environment)
-            yield Account(config, parsed, environment, program, is_sandbox=True)
-    else:
-        yield account
+    """Yield the account of a configuration, or a sandbox's where there is no such file."""
+    if path.exists():
+        yield Account(path, read_config(path, os.environ), os.environ)
+        return
+    with Sandbox(conversations=1500) as sandbox, tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "config.json")
+        config.write_text(json.dumps({"org_name": "acme", "api_key": sandbox.key}))
+        environment = {**os.environ, API_URL_VARIABLE: sandbox.url}
+        program = sys.executable, "-c", _FOR_SANDBOX
+        parsed = read_config(config, environment)
+        yield Account(config, parsed, environment, program, is_sandbox=True)
 
 
 def read_config(path: Path, environment: Mapping[str, str]) -> Config:
@@ -76,7 +67,7 @@ def read_config(path: Path, environment: Mapping[str, str]) -> Config:
     try:
         raw = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise NoConfigError(f"There is no {path}: {_EXAMPLE}") from None
+        raise TourError(f"There is no {path}: {_EXAMPLE}") from None
     except OSError as e:
         raise TourError(f"{path} cannot be read: {e.strerror}.") from None
     except (ValueError, RecursionError) as e:

@@ -80,17 +80,7 @@ class Answer:
 
     @property
     def title(self) -> str:
-        """The question in words."""
         return self.question.title
-
-    @property
-    def longest(self) -> float:
-        """The length of the longest row of bars."""
-        return max((sum(self.bars(row)) for row in self.rows), default=0)
-
-    def hidden(self, shown: int) -> int:
-        """Return how many rows there are beside the first ones that are shown."""
-        return max(0, len(self.rows) - shown)
 
     def bars(self, row: tuple[Any, ...]) -> list[float]:
         """Return the lengths of a row's bars."""

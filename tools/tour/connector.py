@@ -47,13 +47,11 @@ class Connector:
                     raise TourError(status["message"])
 
     def discover(self) -> list[Stream]:
-        """Return the streams of the catalog."""
-        catalogs = [m["catalog"] for m in self._run("discover") if m["type"] == "CATALOG"]
-        streams: list[Stream] = catalogs[0]["streams"]
+        (catalog,) = (m["catalog"] for m in self._run("discover") if m["type"] == "CATALOG")
+        streams: list[Stream] = catalog["streams"]
         return streams
 
     def read(self, catalog: Path, state: Path) -> Iterator[Message]:
-        """Yield the messages of a read as they come."""
         return self._run("read", "--catalog", catalog, "--state", state)
 
     def _run(self, command: str, *options: str | Path) -> Iterator[Message]:

@@ -1,7 +1,7 @@
 """What arrived, as typed tables of a DuckDB file."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,10 +68,8 @@ class Database:
         self.connection.commit()
 
     def replace_tables(self, path: Path, closed: Iterable[str]) -> None:
-        """Take over the tables of another file and drop the closed lists' in one transaction.
-
-        Whatever else is in this one stays.
-        """
+        """Take over the tables of another file, and drop those of lists that are closed."""
+        # In one transaction; whatever else is in this file stays.
         file = str(path).replace("'", "''")
         self.connection.execute(f"ATTACH '{file}' AS arrived (READ_ONLY)")
         self.connection.begin()
@@ -81,32 +79,26 @@ class Database:
             self.connection.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
         self.connection.commit()
 
-    def tables(self) -> list[Table]:
-        """Describe each table."""
-        return [self._table(name, list(columns)) for name, columns in self._columns.items()]
-
-    def _table(self, name: str, columns: list[str]) -> Table:
-        counts = ", ".join(f"count({quoted(column)})" for column in columns)
-        span = "min(createdAt), max(createdAt)" if "createdAt" in columns else "NULL, NULL"
-        query = f"SELECT count(*), {span}, {counts} FROM {quoted(name)}"  # noqa: S608
-        records, first, last, *filled = self.connection.execute(query).fetchall()[0]
-        return Table(name, records, len(columns), sum(map(bool, filled)), first, last)
+    def tables(self) -> Iterator[Table]:
+        for name, columns in self._columns.items():
+            counts = ", ".join(f"count({quoted(column)})" for column in columns)
+            span = "min(createdAt), max(createdAt)" if "createdAt" in columns else "NULL, NULL"
+            query = f"SELECT count(*), {span}, {counts} FROM {quoted(name)}"  # noqa: S608
+            ((records, first, last, *filled),) = self.connection.execute(query).fetchall()
+            yield Table(name, records, len(columns), sum(map(bool, filled)), first, last)
 
 
 def column_types(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return the columns of a JSON schema with their types in DuckDB."""
-    columns: dict[str, str] = {}
     # Names that differ only in case are one for DuckDB.
-    taken = {EXTRACTED_AT}
-    for name, schema in properties.items():
-        if name.lower() not in taken:
-            taken.add(name.lower())
-            columns[name] = _type(schema)
+    names = {EXTRACTED_AT: ""}
+    for name in properties:
+        names.setdefault(name.lower(), name)
+    columns = {name: _type(properties[name]) for name in names.values() if name}
     return {**columns, EXTRACTED_AT: "TIMESTAMPTZ"}
 
 
 def quoted(name: str) -> str:
-    """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 

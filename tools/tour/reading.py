@@ -50,18 +50,12 @@ class Progress:
         part.replace(folder / "progress.json")
 
     @property
-    def complete(self) -> frozenset[str]:
-        """The streams that were read to their end."""
-        return frozenset(name for name, state in self.states.items() if _is_complete(state))
-
-    @property
     def finished(self) -> bool:
-        """Whether all streams were."""
-        return self.complete.issuperset(stream["name"] for stream in self.streams)
+        """Whether all streams were read to their end."""
+        return all(_is_complete(self.states.get(stream["name"], {})) for stream in self.streams)
 
     @property
     def catalog(self) -> dict[str, Any]:
-        """The catalog that `read` takes."""
         return {"streams": [{"stream": stream, **_MODES} for stream in self.streams]}
 
 
@@ -69,21 +63,20 @@ class Reading:
     """Stores what one read brings; `failures` are its errors, in sentences."""
 
     def __init__(self, database: Database, progress: Progress, folder: Path, bars: Bars) -> None:
-        self._database, self._progress, self._folder = database, progress, folder
-        self._bars = bars
+        self._database, self._progress = database, progress
+        self._folder, self._bars, self._shown = folder, bars, 0
         self._stream, self._records = "", list[dict[str, Any]]()
         self._states: dict[str, dict[str, Any]] = {}
-        self._shown = 0
         self.failures: list[str] = []
 
     def run(self, connector: Connector, catalog: Path) -> None:
         """Read what is left to read; Ctrl-C ends it after what has arrived is stored."""
         state = self._folder / "state.json"
-        states = [
+        streams = (
             {"stream_descriptor": {"name": name}, "stream_state": stream_state}
             for name, stream_state in self._progress.states.items()
-        ]
-        state.write_text(json.dumps([{"type": "STREAM", "stream": stream} for stream in states]))
+        )
+        state.write_text(json.dumps([{"type": "STREAM", "stream": stream} for stream in streams]))
         self._progress.save(self._folder)
         before = signal.signal(signal.SIGINT, lambda *_: connector.stop())
         try:

@@ -2,8 +2,7 @@
 
 import csv
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -51,7 +50,8 @@ def write_report(
     answered = [answer for answer in answers if not answer.unanswered]
     for answer in answered:
         if len(answer.rows) > _FOLDED:
-            _write_csv(path.with_name(_csv_name(answer)), answer)
+            with path.with_name(_csv_name(answer)).open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([answer.columns, *answer.rows])
     page = environment.get_template("report.html").render(
         account=account,
         now=datetime.now(timezone.utc),
@@ -71,7 +71,6 @@ def write_report(
 
 
 def _fact(value: object, column: str) -> str:
-    """Write a number of a fact with its unit."""
     if value is None:
         return "–"
     if not column.endswith(_MINUTES) or not isinstance(value, (int, float, Decimal)):
@@ -90,20 +89,12 @@ def _csv_name(answer: Answer) -> str:
     return f"{Path(answer.question.file).stem}.csv"
 
 
-def _write_csv(path: Path, answer: Answer) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(answer.columns)
-        rows.writerows(answer.rows)
-
-
-def _joins(streams: Iterable[Stream]) -> list[tuple[str, str]]:
+def _joins(streams: Sequence[Stream]) -> list[tuple[str, str]]:
     """Return columns with the table that they join, as discover's descriptions tell."""
     names = {stream["name"] for stream in streams}
-    found: dict[str, list[str]] = defaultdict(list)
-    for stream in streams:
-        for column, schema in stream["json_schema"]["properties"].items():
-            target = _JOIN.search(schema.get("description", ""))
-            if target and target[1] in names:
-                found[target[1]].append(f"{stream['name']}.{column}")
-    return [(column, target) for target, columns in found.items() for column in columns]
+    return [
+        (f"{stream['name']}.{column}", target[1])
+        for stream in streams
+        for column, schema in stream["json_schema"]["properties"].items()
+        if (target := _JOIN.search(schema.get("description", ""))) and target[1] in names
+    ]

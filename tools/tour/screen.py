@@ -3,7 +3,6 @@
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from rich.text import Text
 
 from tools.tour.account import Account
 from tools.tour.answers import Answer, cell
-from tools.tour.connector import Stream
 from tools.tour.database import Table as Filled
 from tools.tour.survey import Survey
 
@@ -29,17 +27,12 @@ class Screen:
     """Writes to a console, at whatever width it has."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
         self._is_roomy = console.width >= _ROOMY
 
     def say(self, sentence: str = "", style: str = "") -> None:
         """Write a sentence, which may hold anything."""
-        self._console.print(Text(sentence, style=style))
-
-    def status(self, sentence: str) -> AbstractContextManager[object]:
-        """Show on a terminal what is going on."""
-        # The other spinners are not ASCII.
-        return self._console.status(sentence, spinner="line")
+        self.console.print(Text(sentence, style=style))
 
     def command(self, account: Account, *arguments: str | Path) -> None:
         """Show a command of the connector as it can be typed; the sandbox ends with this run."""
@@ -49,10 +42,9 @@ class Screen:
         words = [Path(account.program[0]), arguments[0], "--config", account.path, *arguments[1:]]
         # What is wrapped by the terminal itself is copied as one line.
         line = shlex.join(relative(word) if isinstance(word, Path) else word for word in words)
-        self._console.print(Text(f"\n{line}", style="bold cyan"), soft_wrap=True)
+        self.console.print(Text(f"\n{line}", style="bold cyan"), soft_wrap=True)
 
     def survey(self, account: Account, found: Survey, warnings: Iterable[str]) -> None:
-        """Say what the key may read, and how long that takes."""
         self.say(f"The key may read {', '.join(found.pages)}.", "green")
         for warning in warnings:
             self.say(warning, "yellow")
@@ -65,17 +57,7 @@ class Screen:
         if unknown := [name for name, pages in found.pages.items() if pages is None]:
             self.say(f"How long {', '.join(unknown)} will be shows when they are read.")
 
-    def discovered(self, streams: Iterable[Stream]) -> None:
-        """Show the tables that are declared."""
-        counts = {s["name"]: len(s["json_schema"]["properties"]) for s in streams}
-        self.say(", ".join(f"{name} ({columns} columns)" for name, columns in counts.items()))
-
-    def reading(self, found: Survey, stored: Mapping[str, int]) -> "Bars":
-        """Show on a terminal how many records of each stream have arrived."""
-        return Bars(self._console, found, stored)
-
     def tables(self, tables: Iterable[Filled]) -> None:
-        """Show what arrived."""
         shown = _table()
         shown.add_column("table", no_wrap=True)
         shown.add_column("records", justify="right", no_wrap=True)
@@ -83,27 +65,26 @@ class Screen:
         if self._is_roomy:
             shown.add_column("created")
         for table in tables:
-            days = [f"{day:%Y-%m-%d}" for day in (table.first, table.last) if day]
             filled = f"{table.filled} of {table.columns}"
-            created = [" to ".join(days)] if self._is_roomy else []
-            shown.add_row(table.name, f"{table.records:,}", filled, *created)
-        self._console.print(shown)
+            days = " to ".join(f"{day:%Y-%m-%d}" for day in (table.first, table.last) if day)
+            row = [table.name, f"{table.records:,}", filled, days]
+            shown.add_row(*row[: len(shown.columns)])
+        self.console.print(shown)
 
     def answer(self, answer: Answer) -> None:
-        """Show an answer, or why there is none."""
         self.say(f"\n{answer.title}", "bold")
         if answer.unanswered:
             self.say(answer.unanswered, "yellow")
         elif answer.question.chart == "heatmap":
             self.say("The page has a picture of it.", "dim")
         elif self._is_roomy and len(answer.rows) > 1:
-            self._console.print(self._answer(answer))
+            self.console.print(self._answer(answer))
         else:
             for row in _shown(answer):
                 pairs = zip(map(answer.heading, answer.columns), map(cell, row), strict=True)
                 self.say(", ".join(f"{heading}: {value}" for heading, value in pairs))
-        hidden = answer.hidden(_ROWS)
-        more = f", {hidden:,} more rows" if hidden else ""
+        hidden = len(answer.rows) - _ROWS
+        more = f", {hidden:,} more rows" if hidden > 0 else ""
         self.say(f"docs/queries/{answer.question.file}{more}", "dim")
 
     def _answer(self, answer: Answer) -> Table:
@@ -116,7 +97,7 @@ class Screen:
                 table.add_column(header, max_width=_WIDEST)
         table.add_column(width=_BAR, no_wrap=True)
         lengths = [sum(answer.bars(row)) for row in rows]
-        longest, full = max(lengths, default=0), "#" if self._console.options.ascii_only else "█"
+        longest, full = max(lengths, default=0), "#" if self.console.options.ascii_only else "█"
         for row, length in zip(rows, lengths, strict=True):
             bar = Text(full * round(_BAR * length / (longest or 1)), style="cyan")
             table.add_row(*(Text(cell(value)) for value in row), bar)
@@ -134,15 +115,14 @@ class Bars(Progress):
         if console.width >= _ROOMY:
             columns.insert(1, BarColumn(28))
             columns += [TextColumn("records"), TimeRemainingColumn(elapsed_when_finished=True)]
-        shown = console.is_terminal
-        super().__init__(*columns, console=console, transient=True, disable=not shown)
+        is_hidden = not console.is_terminal
+        super().__init__(*columns, console=console, transient=True, disable=is_hidden)
         self._streams = {
             name: self.add_task(name, total=found.records(name), completed=stored.get(name, 0))
             for name in found.pages
         }
 
     def show(self, stream: str, records: int, *, is_all: bool) -> None:
-        """Show that records have arrived."""
         if (task := self._streams.get(stream)) is not None:
             self.advance(task, records)
             if is_all:

@@ -8,20 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandbox import LISTS
 from tools.tour.account import Account
 
 if TYPE_CHECKING:
     from source_kustomer.api.client import Client, Traffic
 
 # The lists, and the most records that a page of each may hold.
-PAGE_SIZES: Mapping[str, int] = {
-    "customers": 100,
-    "conversations": 100,
-    "users": 500,
-    "teams": 500,
-    "tags": 100,
-    "brands": 100,
-}
+PAGE_SIZES: Mapping[str, int] = {**dict.fromkeys(LISTS, 100), "users": 500, "teams": 500}
 
 # What Kustomer answers for a list that this key may not read.
 _CLOSED = frozenset({401, 403, 404})
