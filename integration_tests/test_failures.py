@@ -63,8 +63,8 @@ CASES = {
     "maintenance page": Case("check", "no_api", "a web page", MAINTENANCE),
     "certificates that are not there": Case(
         "read",
-        "local_setting",
-        "REQUESTS_CA_BUNDLE names certificates",
+        "tls",
+        "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE must name their file",
         url="https://127.0.0.1:9",
         environment={"REQUESTS_CA_BUNDLE": "/nowhere"},
     ),

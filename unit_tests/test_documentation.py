@@ -1,11 +1,12 @@
 """What the pages say is what the code does, and their links lead somewhere."""
 
 import re
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
 import yaml
-from fakes import BASE, Reply, ScriptedTransport, VirtualClock, by_path, page
+from fakes import Reply, ScriptedTransport, by_path, page
 
 import source_kustomer
 from docs.tables import (
@@ -17,14 +18,13 @@ from docs.tables import (
     regions,
     requests_a_minute,
 )
-from source_kustomer.api.client import Client, Target
+from source_kustomer.api.client import Client
 from source_kustomer.api.headers import RateHeaders
-from source_kustomer.api.probe import Probe
-from source_kustomer.api.rate_limit import RateLimiter
+from source_kustomer.api.pace import Pace
 from source_kustomer.config import DEFAULT_SHARE
 from source_kustomer.errors import CAUSES, WARNINGS
 from source_kustomer.schema import METADATA_ROLE, custom_columns
-from source_kustomer.streams import STREAMS
+from source_kustomer.streams import STREAMS, Users
 
 GUIDE = PAGE.read_text("utf-8")
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
@@ -117,8 +117,7 @@ def test_every_custom_suffix_is_explained_with_its_type(
     properties: dict[str, object] = {f"a{suffix}": {} for suffix in SUFFIXES}
     metadata = Reply(body={"data": {"attributes": {"properties": properties}}})
     transport.script = by_path({"metadata/user": metadata}, otherwise=Reply(body=page()))
-    target = Target.of_list("users", "")
-    columns = custom_columns(client, Probe(client), target, f"{BASE}users", "users", "user")
+    columns = custom_columns(client, "users", "user", partial(Users(client).first_page, 1))
     for suffix, kind in rows:
         column = columns[f"custom_a{suffix}"]
         assert kind == ("timestamp" if "format" in column else column["type"][1]), suffix
@@ -135,12 +134,9 @@ def test_every_failure_and_warning_says_what_happened_and_what_to_do() -> None:
 
 def test_the_pace_of_each_plan_is_what_the_limiter_keeps_to() -> None:
     for limit in PLANS.values():
-        clock = VirtualClock()
-        limiter = RateLimiter(DEFAULT_SHARE, clock=clock)
-        headers = {"x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(limit - 1)}
-        with limiter.request() as observe:
-            observe(RateHeaders.parse(headers, clock.time()))
-        assert limiter.requests_per_minute == requests_a_minute(limit)
+        pace = Pace(DEFAULT_SHARE, 60.0)
+        pace.observe(RateHeaders(limit, limit - 1), 0.0, number=pace.acquire(0.0), exceeded=False)
+        assert pace.rate(0.0) == requests_a_minute(limit)
     row = " | ".join(f"{requests_a_minute(limit):,}" for limit in PLANS.values())
     assert f"| requests a minute at {DEFAULT_SHARE} % | {row} |" in GUIDE
 

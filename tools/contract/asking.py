@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from source_kustomer.api.client import Client, Traffic
+from source_kustomer.api.client import Client
 from source_kustomer.api.decode import decode
 from source_kustomer.api.headers import RateHeaders
-from source_kustomer.api.rate_limit import LimitError, RateLimiter
+from source_kustomer.api.rate_limit import RateLimiter
 from source_kustomer.config import Config
 from source_kustomer.errors import Evidence, failure
-from source_kustomer.timing import Timing
+from source_kustomer.timing import SYSTEM_CLOCK, Timing
 
 # A person waits for the report, and the smallest plan has 300 requests a minute.
 MOST_REQUESTS: Final = 60
@@ -163,7 +163,7 @@ class Asker:
     def __init__(self, config: Config, say: Callable[[str], object], timing: Timing) -> None:
         self.config, self.timing, self.say = config, timing, say
         self.exchanges: list[Exchange] = []
-        self._limiter = RateLimiter(config.share, timing)
+        self._limiter = RateLimiter(config.share, timing, SYSTEM_CLOCK)
         self._ends_at = time.monotonic() + LONGEST_RUN
         self._disturbed, self._waited = 0, 0.0
         self._clients: dict[Config, Client] = {}
@@ -205,15 +205,16 @@ class Asker:
         if config not in self._clients:
             self._clients[config] = Client(config, timing=self.timing, limiter=self._limiter)
         try:
-            came = self._clients[config].send(config.base_url + path, Traffic())
-        except LimitError as e:
-            if e.is_exceeded:
-                raise OutageError(explain(Exchange(status=429), config)[1]) from None
-            return Exchange(unasked="the share of the rate limit was used up")
+            came = self._clients[config].send(config.base_url + path)
         except Exception as e:  # noqa: BLE001
-            # Whatever the transport raises, the table of causes tells what it is.
+            # Whatever is raised, the table of causes tells what it is.
             exchange = Exchange(kind, exception=e, sent_at=began)
-            exchange = replace(exchange, failure=explain(exchange, config)[0])
+            name, sentence = explain(exchange, config)
+            if name == "rate limit":
+                if self._limiter.pace.pause_ends > time.monotonic():
+                    raise OutageError(sentence) from None
+                return Exchange(unasked="the share of the rate limit was used up")
+            exchange = replace(exchange, failure=name)
         else:
             exchange = Exchange(kind, came.status, came.headers, came.content, sent_at=came.sent_at)
             with contextlib.suppress(ValueError):

@@ -12,7 +12,7 @@ from sandbox import LISTS
 from tools.tour.account import Account
 
 if TYPE_CHECKING:
-    from source_kustomer.api.client import Client, Traffic
+    from source_kustomer.api.client import Client
 
 # The lists, and the most records that a page of each may hold.
 PAGE_SIZES: Mapping[str, int] = {**dict.fromkeys(LISTS, 100), "users": 500, "teams": 500}
@@ -52,8 +52,8 @@ class Survey:
 class _Counter:
     """Asks for single records of the lists, by their place in them."""
 
-    def __init__(self, client: "Client", traffic: "Traffic") -> None:
-        self._client, self._traffic = client, traffic
+    def __init__(self, client: "Client") -> None:
+        self._client = client
         self.limit: int | None = None
 
     def pages(self, name: str, size: int) -> int | None:
@@ -78,7 +78,7 @@ class _Counter:
     def _record(self, name: str, place: int) -> tuple[str | None, int | None]:
         """Return the id of the record at a place, None past the end, and the total if it comes."""
         url = f"{self._client.base_url}{name}?page={place}&pageSize=1"
-        response = self._client.send(url, self._traffic)
+        response = self._client.send(url)
         limit = response.headers.get("x-ratelimit-limit", "")
         self.limit = int(limit) if limit.isdecimal() else self.limit
         if place > 1 and response.status in _PAST_END:
@@ -94,9 +94,9 @@ class _Counter:
 def survey(account: Account) -> Survey:
     """Look at all lists at once, within the share of the rate limit."""
     # Loads the CDK, which takes a second.
-    from source_kustomer.api.client import Client, Traffic  # noqa: PLC0415
+    from source_kustomer.api.client import Client  # noqa: PLC0415
 
-    counter = _Counter(Client(account.config), Traffic())
+    counter = _Counter(Client(account.config))
     pages: dict[str, int | None] = dict.fromkeys(PAGE_SIZES)
     closed = set()
 
