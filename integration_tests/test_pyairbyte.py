@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from integration_tests.conftest import NewSandbox
 from integration_tests.databases import (
     DATABASES,
     Database,
@@ -61,6 +62,12 @@ def loaded(
         source = new_source(way, sandbox)
         load(source, database)
         yield Loaded(database, source, sandbox)
+
+
+@pytest.fixture
+def sandbox(new_sandbox: NewSandbox) -> Sandbox:
+    """An organization with three pages of customers."""
+    return new_sandbox(customers=250, conversations=60)
 
 
 def listed(sandbox: Sandbox, stream: str) -> list[str]:
