@@ -4,15 +4,10 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from benchmarks.measure import COLUMNS, OURS, PLAIN, RAW, ManyCustomers, Run, read, run
 from sandbox import Sandbox
@@ -53,8 +48,7 @@ class Row:
 
 def main() -> int:
     """Run all benchmarks; returns 1 if a goal is missed."""
-    console = Console()
-    console.print(f"This takes about {_MINUTES} minutes. The figures go into README.md.")
+    print(f"This takes about {_MINUTES} minutes. The figures go into README.md.")
     rows, seconds = list[Row](), dict[str, float]()
     measures: Mapping[str, Callable[[], Iterator[Row]]] = {
         "start of a command": _start,
@@ -65,19 +59,11 @@ def main() -> int:
         "round trips": _round_trips,
         "pace": _pace,
     }
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(measures))
-        for what, measure in measures.items():
-            progress.update(task, description=what)
-            began = time.monotonic()
-            rows += measure()
-            console.print(f"{what}: measured in {time.monotonic() - began:.0f} s")
-            progress.advance(task)
-    table = Table("measured in one run", "goal", "now", "")
-    for row in rows:
-        table.add_row(*row.cells, "[green]met[/]" if row.met else "[red]missed[/]")
-    console.print(table)
+    for what, measure in measures.items():
+        print(f"{what} ...", flush=True)
+        for row in measure():
+            rows.append(row)
+            print(f"  {'met' if row.met else 'MISSED'}: {', '.join(row.cells)}", flush=True)
     _write(rows, seconds)
     return 0 if all(row.met for row in rows) else 1
 

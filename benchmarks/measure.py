@@ -81,26 +81,20 @@ def read(
     """Read the customers with ours, the plain way, or the raw loop."""
     if command is RAW:
         return run(*command, "customers", sandbox.key, url=sandbox.url)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        configured = {
-            "stream": {
-                "name": "customers",
-                "json_schema": {"properties": columns or {}},
-                "supported_sync_modes": ["full_refresh"],
-            },
-            "sync_mode": "full_refresh",
-            "destination_sync_mode": "overwrite",
-        }
-        (folder / "config.json").write_text(
-            json.dumps({"org_name": "acme", "api_key": sandbox.key})
-        )
-        (folder / "catalog.json").write_text(json.dumps({"streams": [configured]}))
-        options = [
-            word
-            for option in ("config", "catalog")
-            for word in (f"--{option}", str(folder / f"{option}.json"))
-        ]
+    configured = {
+        "stream": {
+            "name": "customers",
+            "json_schema": {"properties": columns or {}},
+            "supported_sync_modes": ["full_refresh"],
+        },
+        "sync_mode": "full_refresh",
+        "destination_sync_mode": "overwrite",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        config, catalog = Path(folder, "config.json"), Path(folder, "catalog.json")
+        config.write_text(json.dumps({"org_name": "acme", "api_key": sandbox.key}))
+        catalog.write_text(json.dumps({"streams": [configured]}))
+        options = ("--config", str(config), "--catalog", str(catalog))
         return run(*command, "read", *options, url=sandbox.url)
 
 

@@ -55,28 +55,8 @@ class PlainStream(HttpStream):
         return ResourceSchemaLoader("source_kustomer").get_schema(self.name)
 
 
-class Customers(PlainStream):
-    """`GET /v1/customers`."""
-
-
-class Conversations(PlainStream):
-    """`GET /v1/conversations`."""
-
-
-class Users(PlainStream):
-    """`GET /v1/users`."""
-
-
-class Teams(PlainStream):
-    """`GET /v1/teams`."""
-
-
-class Tags(PlainStream):
-    """`GET /v1/tags`."""
-
-
-class Brands(PlainStream):
-    """`GET /v1/brands`."""
+NAMES = ("Customers", "Conversations", "Users", "Teams", "Tags", "Brands")
+STREAMS = [type(name, (PlainStream,), {}) for name in NAMES]
 
 
 class SourcePlain(AbstractSource):
@@ -87,10 +67,7 @@ class SourcePlain(AbstractSource):
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         key = TokenAuthenticator(config["api_key"])
-        return [
-            stream(authenticator=key)
-            for stream in (Customers, Conversations, Users, Teams, Tags, Brands)
-        ]
+        return [stream(authenticator=key) for stream in STREAMS]
 
     def spec(self, logger: Any) -> Any:
         from source_kustomer import SourceKustomer

@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
@@ -17,14 +17,14 @@ from source_kustomer.errors import CAUSES, WARNINGS
 from source_kustomer.schema import METADATA_ROLE
 from source_kustomer.streams import STREAMS
 
-PROJECT: Final = Path(__file__).parents[1]
-PAGE: Final = PROJECT / "docs" / "integrations" / "sources" / "kustomer.md"
-QUERIES: Final = PROJECT / "docs" / "queries"
-DBT: Final = PROJECT / "docs" / "dbt" / "sources.yml"
-SCHEMAS: Final = PROJECT / "source_kustomer" / "schemas"
+PROJECT = Path(__file__).parents[1]
+PAGE = PROJECT / "docs" / "integrations" / "sources" / "kustomer.md"
+QUERIES = PROJECT / "docs" / "queries"
+DBT = PROJECT / "docs" / "dbt" / "sources.yml"
+SCHEMAS = PROJECT / "source_kustomer" / "schemas"
 
 # The organization's requests a minute by plan, as Kustomer publishes them.
-PLANS: Final = {
+PLANS = {
     "Professional (legacy)": 300,
     "Business (legacy)": 500,
     "Enterprise": 1000,
@@ -35,11 +35,9 @@ _RECORDS_A_PAGE = 100
 _SIZES = (10_000, 100_000, 1_000_000, 10_000_000, 50_000_000, 100_000_000)
 _HOUR = 60
 _DAY = 24 * _HOUR
-# Minutes are shown up to two hours, then hours up to two days.
-_ENOUGH = 2
 
 # What a sentence's details look like to an organization that is called acme.
-_EXAMPLE: Final = {
+_EXAMPLE = {
     "organization": "acme",
     "host": "acme.api.kustomerapp.com",
     "stream": "customers",
@@ -55,11 +53,6 @@ _EXAMPLE: Final = {
 }
 
 _REGION = re.compile(r"(<!-- begin ([a-z]+): [^\n]* -->\n).*?(<!-- end \2 -->)", re.DOTALL)
-# How a diagram draws that a record joins one other at most, or any number.
-_ONE = "}o--o|"
-_MANY = "}o--o{"
-
-_JOIN = re.compile(r"\b[Jj]oins ([a-z]+)\.id\b")
 
 
 def requests_a_minute(limit: int) -> int:
@@ -71,9 +64,9 @@ def duration(minutes: float) -> str:
     """Return a duration in the unit that is read most easily."""
     if minutes < 1:
         return "under 1 min"
-    if minutes < _ENOUGH * _HOUR:
+    if minutes < 2 * _HOUR:
         return f"{math.ceil(minutes)} min"
-    if minutes < _ENOUGH * _DAY:
+    if minutes < 2 * _DAY:
         return f"{minutes / _HOUR:.1f} h"
     return f"{minutes / _DAY:.1f} days"
 
@@ -97,29 +90,24 @@ def _sentence(words: str) -> str:
     return _text(words[0].upper() + words[1:])
 
 
+_STREAMS = {stream.__name__.lower(): stream for stream in STREAMS}
+
+
 def _schemas() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for stream in STREAMS:
-        name = stream.__name__.lower()
+    for name in _STREAMS:
         yield name, json.loads((SCHEMAS / f"{name}.json").read_text("utf-8"))["properties"]
 
 
 def _roles() -> str:
-    rows = [[f"`{stream.__name__.lower()}`", f"`{stream.role}`"] for stream in STREAMS]
-    all_custom = "all [custom attributes](#custom-attributes) as columns"
-    return _table(
-        ["To read", "The key needs the role"], [*rows, [all_custom, f"`{METADATA_ROLE}`"]]
-    )
+    rows = [[f"`{name}`", f"`{stream.role}`"] for name, stream in _STREAMS.items()]
+    rows += [["all [custom attributes](#custom-attributes) as columns", f"`{METADATA_ROLE}`"]]
+    return _table(["To read", "The key needs the role"], rows)
 
 
 def _streams() -> str:
     rows = (
-        [
-            f"`{stream.__name__.lower()}`",
-            _text(str(stream.__doc__)),
-            f"`{stream.primary_key}`",
-            str(stream.largest_page),
-        ]
-        for stream in STREAMS
+        [f"`{name}`", _text(str(it.__doc__)), f"`{it.primary_key}`", str(it.largest_page)]
+        for name, it in _STREAMS.items()
     )
     return _table(["Stream", "What it holds", "Primary key", "Records a page"], rows)
 
@@ -133,19 +121,15 @@ def _type(column: Mapping[str, Any]) -> str:
 
 
 def _columns() -> str:
-    return "\n\n".join(
-        _folded(
-            f"{name}: {len(columns)} columns",
-            _table(
-                ["Column", "Type", "What it is"],
-                (
-                    [f"`{c}`", _type(column), _text(column["description"])]
-                    for c, column in columns.items()
-                ),
-            ),
+    folded = []
+    for stream, columns in _schemas():
+        rows = (
+            [f"`{name}`", _type(column), _text(column["description"])]
+            for name, column in columns.items()
         )
-        for name, columns in _schemas()
-    )
+        table = _table(["Column", "Type", "What it is"], rows)
+        folded.append(_folded(f"{stream}: {len(columns)} columns", table))
+    return "\n\n".join(folded)
 
 
 def joins() -> Mapping[tuple[str, str, bool], list[str]]:
@@ -153,14 +137,15 @@ def joins() -> Mapping[tuple[str, str, bool], list[str]]:
     found = defaultdict(list)
     for name, columns in _schemas():
         for column, schema in columns.items():
-            if target := _JOIN.search(schema["description"]):
+            if target := re.search(r"\b[Jj]oins ([a-z]+)\.id\b", schema["description"]):
                 found[name, target[1], "array" in schema["type"]].append(column)
     return found
 
 
 def _diagram() -> str:
+    # A record joins one other at most, or any number.
     lines = [
-        f'    {stream} {_MANY if many else _ONE} {target} : "{", ".join(columns)}"'
+        f'    {stream} }}o--o{"{" if many else "|"} {target} : "{", ".join(columns)}"'
         for (stream, target, many), columns in joins().items()
     ]
     return "\n".join(["```mermaid", "erDiagram", *lines, "```"])
@@ -269,7 +254,7 @@ def _warnings() -> str:
     )
 
 
-REGIONS: Final[Mapping[str, Callable[[], str]]] = {
+REGIONS: Mapping[str, Callable[[], str]] = {
     "roles": _roles,
     "streams": _streams,
     "columns": _columns,

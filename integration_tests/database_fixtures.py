@@ -14,7 +14,7 @@ import pytest
 
 from integration_tests.connector import SCRIPT
 from integration_tests.databases import Database, DuckDB, NewDatabase, NewSource, PostgreSQL
-from integration_tests.image import engine, image
+from integration_tests.image import TAG, engine
 from sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def new_source(airbyte_folder: Path) -> Iterator[NewSource]:
 
 def _image_for(sandbox: Sandbox) -> str:
     """Return the image with the sandbox's address in it: PyAirbyte passes no environment."""
-    base = image()
-    tag = f"{base}-{sandbox.url.rpartition(':')[2]}"
-    recipe = f"FROM {base}\nENV KUSTOMER_API_URL={sandbox.url}\n"
+    tag = f"{TAG}-{sandbox.url.rpartition(':')[2]}"
+    recipe = f"FROM {TAG}\nENV KUSTOMER_API_URL={sandbox.url}\n"
     engine().images.build(fileobj=io.BytesIO(recipe.encode()), tag=tag, rm=True)
     return tag

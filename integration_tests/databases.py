@@ -24,11 +24,6 @@ Rows = list[tuple[Any, ...]]
 
 DATABASES = ("duckdb", "postgresql")
 
-WAYS = (
-    pytest.param("process", marks=pytest.mark.xdist_group("databases")),
-    pytest.param("image", marks=[pytest.mark.image_tests, pytest.mark.xdist_group("image")]),
-)
-
 _FAMILIES = {
     "character varying": "text",
     "varchar": "text",
@@ -119,13 +114,6 @@ def load(source: Source, database: Database, *streams: str) -> None:
         source.read(
             cache, streams=[*streams] or "*", write_strategy="replace", force_full_refresh=True
         )
-
-
-def count(database: Database, table: str) -> int:
-    """Count a table's rows."""
-    ((number,),) = database.rows(f"SELECT count(*) FROM {table}")
-    assert isinstance(number, int)
-    return number
 
 
 def ids(database: Database, table: str) -> list[str]:

@@ -4,20 +4,19 @@ A server process loads it once and forks for each command: what runs then is the
 `main`, in a process of its own, with its own environment, stdout and stderr.
 """
 
-import importlib
-import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
 from source_kustomer.timing import Timing
+
+_context = multiprocessing.get_context("forkserver")
+# With pytest's own `__main__`, which each process would import otherwise.
+_context.set_forkserver_preload(["__main__", "source_kustomer.entrypoint"])
 
 
 @dataclass(frozen=True)
@@ -29,85 +28,33 @@ class Ended:
     stderr: str
 
 
-class _Server:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "integration_tests.preloaded"],
-            cwd=Path(__file__).parents[1],
-            stdin=subprocess.PIPE,
-            text=True,
-        )
-
-    def start(self, **order: object) -> None:
-        with self._lock:
-            assert self._process.stdin
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-
-
-_server = cache(_Server)
-
-
 def run(
     arguments: Sequence[str], environment: Mapping[str, str], timing: Timing, timeout: float
 ) -> Ended:
     """Run `main` with these arguments to its end; raises `TimeoutError`."""
     with tempfile.TemporaryDirectory() as folder:
-        ends = {name: f"{folder}/{name}" for name in ("stdout", "stderr", "code")}
-        for path in ends.values():
-            os.mkfifo(path)
-        _server().start(
-            arguments=[*arguments], environment={**environment}, timing=asdict(timing), ends=ends
+        written = [Path(folder) / name for name in ("stdout", "stderr")]
+        process = _context.Process(
+            target=_become, args=([*arguments], {**environment}, timing, written)
         )
-        texts: dict[str, str] = {}
-
-        def read(name: str) -> None:
-            texts[name] = Path(ends[name]).read_text(encoding="utf-8")
-
-        readers = [threading.Thread(target=read, args=(name,), daemon=True) for name in ends]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join(timeout)
-        if len(texts) < len(ends):
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
             raise TimeoutError(f"{' '.join(arguments)} took more than {timeout:.0f} s")
-    return Ended(int(texts["code"]), texts["stdout"], texts["stderr"])
+        return Ended(process.exitcode, *(path.read_text(encoding="utf-8") for path in written))
 
 
-def _serve() -> None:
-    importlib.import_module("source_kustomer.entrypoint")
-    for line in sys.stdin:
-        if os.fork() == 0:
-            _watch(json.loads(line))
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-
-
-def _watch(order: dict[str, dict[str, str]]) -> None:
-    """Run a command in a process and tell its exit code."""
-    child = os.fork()
-    if child == 0:
-        _become(order)
-    _, status = os.waitpid(child, 0)
-    Path(order["ends"]["code"]).write_text(str(os.waitstatus_to_exitcode(status)))
-    os._exit(0)
-
-
-def _become(order: dict[str, dict[str, str]]) -> None:
+def _become(
+    arguments: list[str], environment: dict[str, str], timing: Timing, written: list[Path]
+) -> None:
     from source_kustomer.run import main
 
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        opened = os.open(order["ends"][name], os.O_WRONLY)
+    for number, path in enumerate(written, start=1):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(opened, number)
         os.close(opened)
     os.environ.clear()
-    os.environ.update(order["environment"])
-    sys.argv = ["source-kustomer", *order["arguments"]]
-    main(Timing(**order["timing"]))  # type: ignore[arg-type]
-
-
-if __name__ == "__main__":
-    _serve()
+    os.environ.update(environment)
+    sys.argv = ["source-kustomer", *arguments]
+    main(timing)

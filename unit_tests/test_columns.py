@@ -115,19 +115,6 @@ def test_a_column_is_described_by_its_label(definition: object, beginning: str) 
     assert columns_of_values({"tierStr": []}) == columns_of_metadata({"tierStr": {}})
 
 
-def test_columns_come_in_the_order_of_their_names_and_without_nameless_ones(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    columns: dict[str, Column] = {"zStr": TEXT, "": TEXT, "aStr": OBJECT, "mNum": NUMBER}
-    found = distinct(columns, "customers")
-    assert [*found.items()] == [
-        ("custom_aStr", OBJECT),
-        ("custom_mNum", NUMBER),
-        ("custom_zStr", TEXT),
-    ]
-    assert caplog.messages == []
-
-
 def as_pyairbyte(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", name.lower())
 
@@ -180,11 +167,12 @@ def test_of_attributes_that_a_destination_confuses_one_has_a_column_and_both_are
     assert f"columns custom_{first} and custom_{other} under the same name" in warning
 
 
-def test_names_of_63_characters_that_differ_are_two_columns(
+def test_columns_come_in_the_order_of_their_names_which_may_differ_at_the_63rd_character(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    names = [f"{LONG[1:]}A", f"{LONG[1:]}B"]
-    assert [*distinct(dict.fromkeys(names, TEXT), "users")] == [f"custom_{name}" for name in names]
+    names = ["aStr", f"{LONG[1:]}A", f"{LONG[1:]}B", "zNum"]
+    found = distinct({name: {"type": name} for name in [*reversed(names), ""]}, "customers")
+    assert [*found.items()] == [(f"custom_{name}", {"type": name}) for name in names]
     assert caplog.messages == []
 
 

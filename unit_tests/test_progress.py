@@ -6,7 +6,8 @@ import logging
 import sys
 
 import pytest
-from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.models import AirbyteMessage
 from fakes import BASE, KEY, ScriptedTransport, VirtualClock, page
 from typing_extensions import override
 
@@ -54,11 +55,8 @@ class Reading:
 
 
 @pytest.fixture(autouse=True)
-def stderr(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """No terminal."""
-    stderr = io.StringIO()
-    monkeypatch.setattr(sys, "__stderr__", stderr)
-    return stderr
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "__stderr__", io.StringIO())
 
 
 def test_only_a_first_page_of_several_brings_an_estimate_of_the_whole_list(
@@ -66,14 +64,13 @@ def test_only_a_first_page_of_several_brings_an_estimate_of_the_whole_list(
 ) -> None:
     reading = Reading(clock, 3, total=250)
     (message,) = reading.page(1)
-    trace = message.trace
-    assert trace is not None
-    assert trace.estimate is not None
-    assert trace.type.value == "ESTIMATE"
-    assert trace.emitted_at == clock.time() * 1000
-    estimate = trace.estimate
-    assert (estimate.name, estimate.type.value, estimate.row_estimate) == ("tags", "STREAM", 250)
-    assert json.loads(json.dumps(AirbyteMessageSerializer.dump(message)))
+    trace = {
+        "type": "ESTIMATE",
+        "emitted_at": clock.time() * 1000,
+        "estimate": {"name": "tags", "type": "STREAM", "row_estimate": 250},
+    }
+    written = AirbyteEntrypoint.airbyte_message_to_string(message)
+    assert json.loads(written) == {"type": "TRACE", "trace": trace}
     assert reading.page() == []
     assert Reading(clock, 2).page() == []
     assert Reading(clock, 1, total=100).page() == []
@@ -107,36 +104,24 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_without_a_terminal_there_is_no_bar(
-    clock: VirtualClock,
-    monkeypatch: pytest.MonkeyPatch,
-    stderr: io.StringIO,
-    capfd: pytest.CaptureFixture[str],
-    *,
-    is_there: bool,
-) -> None:
-    monkeypatch.setattr(sys, "__stderr__", stderr if is_there else None)
-    reading = Reading(clock, 2, total=200)
-    assert len(reading.page()) == 1
-    reading.page()
-    assert capfd.readouterr() == ("", "")
-    reading.progress.finish(reading.reader)
-    assert stderr.getvalue() == ""
-
-
-@pytest.mark.parametrize("is_stdout_a_terminal", [True, False])
 @pytest.mark.parametrize("meta", [{"total": 900}, {}], ids=["total", "no total"])
-def test_at_a_terminal_a_bar_is_drawn_beside_messages_that_go_elsewhere(
+@pytest.mark.parametrize(
+    ("terminal", "is_stdout_a_terminal", "bars"),
+    [(None, False, 0), (io.StringIO, False, 0), (Terminal, True, 0), (Terminal, False, 1)],
+    ids=["no stderr", "no terminal", "both", "stdout goes elsewhere"],
+)
+def test_only_at_a_terminal_is_a_bar_drawn_beside_messages_that_go_elsewhere(
     clock: VirtualClock,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    terminal: type[io.StringIO] | None,
     meta: dict[str, object],
+    bars: int,
     *,
     is_stdout_a_terminal: bool,
 ) -> None:
-    terminal, stdout = Terminal(), sys.stdout
-    monkeypatch.setattr(sys, "__stderr__", terminal)
+    drawn, stdout = (terminal or io.StringIO)(), sys.stdout
+    monkeypatch.setattr(sys, "__stderr__", drawn if terminal else None)
     monkeypatch.setattr("os.isatty", lambda fd: fd == 1 and is_stdout_a_terminal)
     monkeypatch.setenv("TERM", "xterm")
     reading = Reading(clock, 9, **meta)
@@ -146,8 +131,6 @@ def test_at_a_terminal_a_bar_is_drawn_beside_messages_that_go_elsewhere(
         assert sys.stdout is stdout
     assert capfd.readouterr() == ("", "")
     reading.progress.finish(reading.reader)
-    drawn = terminal.getvalue()
-    assert ("tags" in drawn) != is_stdout_a_terminal
+    assert (drawn.getvalue() != "") == ("tags" in drawn.getvalue()) == bool(bars)
     # The cursor is hidden while the bar is there, and shown again.
-    bars = 0 if is_stdout_a_terminal else 1
-    assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h") == bars
+    assert drawn.getvalue().count("\x1b[?25l") == drawn.getvalue().count("\x1b[?25h") == bars

@@ -119,15 +119,15 @@ def test_a_record_is_the_line_that_the_cdk_would_write_with_its_nulls(
     assert kept == [(None, str(odd) if odd == 2**64 - 1 else odd) for odd in ODD]
 
 
-@pytest.mark.parametrize("around", ["", " \n"], ids=["as it is", "with whitespace"])
 def test_at_debug_level_every_line_is_a_message_and_none_holds_the_key_or_customers_data(
-    command: Command, sandbox: Sandbox, around: str
+    command: Command, sandbox: Sandbox
 ) -> None:
     refusal = sandbox.error(400, "x", f"{sandbox.key} is not a number of yours")
     echo = Reply(200, {"data": sandbox.key})
     sandbox.before(lambda r: {"/v1/tags": refusal, "/v1/brands": echo}.get(r.path))
     for arguments in (["check"], ["discover"], ["read", "tags", "brands", "teams"]):
-        _, messages = command(*arguments, key=f"{sandbox.key}{around}", options="--debug")
+        # What is masked is the key as it is sent, without the spaces around it.
+        _, messages = command(*arguments, key=f"{sandbox.key} \n", options="--debug")
         assert sandbox.key not in str(messages)
         assert "Traceback" not in str(messages["LOG"])
     assert "DEBUG" in {message["log"]["level"] for message in messages["LOG"]}
@@ -139,9 +139,9 @@ def test_at_debug_level_every_line_is_a_message_and_none_holds_the_key_or_custom
 
 def test_a_key_that_is_too_short_to_be_one_masks_no_words(command: Command) -> None:
     code, messages = command("check", key="e")
-    (status,) = [message["connectionStatus"] for message in messages["CONNECTION_STATUS"]]
-    assert (code, status["status"]) == (0, "FAILED")
-    assert "The API key (api_key) is missing or invalid" in status["message"]
+    (message,) = messages["CONNECTION_STATUS"]
+    assert (code, message["connectionStatus"]["status"]) == (0, "FAILED")
+    assert "The API key (api_key) is missing" in message["connectionStatus"]["message"]
 
 
 @pytest.mark.parametrize("name", ["check", "discover"])

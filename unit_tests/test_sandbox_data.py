@@ -7,12 +7,11 @@ from typing import Any
 from sandbox.data import LISTS, World
 
 DAY = date(2026, 3, 4)
-SIZES = dict(zip(LISTS, (400, 900, 25, 6, 40, 3), strict=True))
 
 
-def world(seed: int = 7, today: date = DAY) -> World:
+def world(seed: int = 7, today: date = DAY, **sizes: int) -> World:
     made = World(seed, today)
-    made.fill(**SIZES)
+    made.fill(**{"customers": 40, "users": 25, "teams": 6, "tags": 40, "brands": 3, **sizes})
     return made
 
 
@@ -21,13 +20,14 @@ def attributes(made: World, name: str) -> list[dict[str, Any]]:
 
 
 def test_the_same_seed_and_day_make_the_same_data_and_others_do_not() -> None:
-    assert world().lists == world().lists
-    assert world().lists != world(seed=8).lists
-    assert world().lists != world(today=date(2026, 3, 5)).lists
+    lists = world(conversations=20).lists
+    assert world(conversations=20).lists == lists
+    assert world(conversations=20, seed=8).lists != lists
+    assert world(conversations=20, today=date(2026, 3, 5)).lists != lists
 
 
 def test_ids_and_times_ascend_to_the_day_and_on_with_what_is_made_later() -> None:
-    made = world()
+    made = world(conversations=400)
     for name in LISTS:
         before = made.lists[name]
         resources = [*before, *made.make(name, 3)]
@@ -45,7 +45,7 @@ def test_ids_and_times_ascend_to_the_day_and_on_with_what_is_made_later() -> Non
 
 
 def test_conversations_come_at_work_and_old_ones_are_done() -> None:
-    conversations = attributes(world(), "conversations")
+    conversations = attributes(world(conversations=900), "conversations")
     times = [datetime.fromisoformat(c["createdAt"].removesuffix("Z")) for c in conversations]
     days = Counter(time.weekday() for time in times)
     assert min(days[day] for day in range(5)) > max(days[5], days[6])

@@ -14,7 +14,6 @@ from reading import LOGGER, read
 from sandbox import Request, Sandbox
 from source_kustomer import SourceKustomer
 from source_kustomer.config import DEFAULT_SHARE
-from source_kustomer.source import parsed
 from source_kustomer.timing import Timing
 
 NAMES = ["customers", "conversations", "users", "teams", "tags", "brands"]
@@ -67,9 +66,9 @@ def test_an_unknown_stream_is_named_and_the_others_are_read(
     (error,) = it.errors
     assert error.failure_type is FailureType.config_error
     assert error.internal_message == "unknown_stream"
-    assert "'companies'" in (error.message or "")
-    assert ", ".join(NAMES) in (error.message or "")
-    assert it.error is not None
+    assert "'companies'" in error.message
+    assert ", ".join(NAMES) in error.message
+    assert it.error
     assert it.error.message == error.message
     assert it.statuses[-1] == ("tags", "COMPLETE")
     assert it.ids == [resource["id"] for resource in sandbox.lists["tags"]]
@@ -90,32 +89,18 @@ def test_discover_asks_for_all_custom_attributes_at_once(
     assert [stream.name for stream in found.streams] == NAMES
 
 
-def test_a_configuration_is_parsed_with_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUSTOMER_API_URL", "http://127.0.0.1:9")
-    assert parsed({"org_name": "acme", "api_key": KEY}).base_url == "http://127.0.0.1:9/v1/"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [({"org_name": ""}, "organization name (org_name)"), ({"api_key": [KEY]}, "API key (api_key)")],
-)
-def test_a_wrong_configuration_is_a_config_error_that_shows_no_key(
-    source: SourceKustomer, wrong: dict[str, object], words: str
-) -> None:
+def test_a_wrong_configuration_is_a_config_error_that_shows_no_key(source: SourceKustomer) -> None:
     with pytest.raises(AirbyteTracedException) as raised:
-        source.check(LOGGER, {"org_name": "acme", "api_key": KEY, **wrong})
+        source.check(LOGGER, {"org_name": "acme", "api_key": [KEY]})
     error = raised.value
     assert error.failure_type is FailureType.config_error
     assert error.internal_message == "invalid_config"
-    assert words in (error.message or "")
+    assert "API key (api_key)" in (error.message or "")
     assert KEY not in repr(error.as_airbyte_message())
 
 
 def test_what_the_user_is_asked_for_is_what_is_read(source: SourceKustomer) -> None:
-    specification = source.spec(LOGGER).connectionSpecification
-    properties = specification["properties"]
-    assert {*properties} == {"org_name", "api_key", "rate_limit_share"}
-    assert specification["required"] == ["org_name", "api_key"]
-    assert [name for name, p in properties.items() if p.get("airbyte_secret")] == ["api_key"]
+    properties = source.spec(LOGGER).connectionSpecification["properties"]
     share = properties["rate_limit_share"]
+    assert {*properties} == {"org_name", "api_key", "rate_limit_share"}
     assert (share["minimum"], share["maximum"], share["default"]) == (1, 100, DEFAULT_SHARE)
