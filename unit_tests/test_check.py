@@ -4,7 +4,6 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -28,22 +27,15 @@ from sockets import Server, hangs
 
 from source_kustomer import SourceKustomer
 from source_kustomer.api.client import Client
-from source_kustomer.api.probe import Probe
 from source_kustomer.check import check_access
 from source_kustomer.errors import Failure
-from source_kustomer.streams import STREAMS
+from source_kustomer.streams import STREAMS, Tags, Teams, Users
 from source_kustomer.timing import DEFAULT_TIMING, Timing
 
 LOGGER = logging.getLogger("airbyte")
 
 
-@dataclass(frozen=True)
-class Named:
-    name: str
-    role: str
-
-
-LISTS = [Named(name, f"org.permission.{name}.read") for name in ("users", "teams", "tags")]
+LISTS = (Users, Teams, Tags)
 OPEN = Reply(body=page("a", following="?page=2&pageSize=1"))
 ACCEPTED = Reply(body={"data": {"id": "key"}})
 LOST = Reply(raises=requests.ConnectionError(ConnectionResetError()))
@@ -62,7 +54,7 @@ def check(client: Client, transport: ScriptedTransport, caplog: pytest.LogCaptur
         transport.script = by_path({PROBE: probe, **lists}, otherwise=otherwise)
         caplog.clear()
         with caplog.at_level(logging.WARNING, "airbyte.source_kustomer"):
-            check_access(client, LISTS)
+            check_access(client, [stream(client) for stream in LISTS])
         return warnings(caplog)
 
     return run
@@ -84,7 +76,10 @@ def test_a_key_that_may_read_all_is_asked_for_one_record_of_each_list(
     check: Check, transport: ScriptedTransport
 ) -> None:
     assert check() == []
-    asked = [f"{BASE}{PROBE}", *(f"{BASE}{entry.name}?page=1&pageSize=1" for entry in LISTS)]
+    asked = [
+        f"{BASE}{PROBE}",
+        *(f"{BASE}{name}?page=1&pageSize=1" for name in ("users", "teams", "tags")),
+    ]
     assert sorted(transport.sent) == sorted(asked)
 
 
@@ -98,13 +93,13 @@ def test_the_key_and_the_lists_are_asked_for_at_once(
         return OPEN
 
     transport.script = answer
-    check_access(client, LISTS)
+    check_access(client, [stream(client) for stream in LISTS])
     assert not together.broken
 
 
 CLOSED = {
-    "401": (error(401), "may not read the tags list: it lacks the role org.permission.tags.read"),
-    "403": (error(403), "may not read the tags list: it lacks the role org.permission.tags.read"),
+    "401": (error(401), "may not read the tags list: it lacks the role org.permission.tag.read"),
+    "403": (error(403), "may not read the tags list: it lacks the role org.permission.tag.read"),
     "404": (error(404), "does not offer the tags list"),
     "402": (error(402), "status 402"),
     "500": (Reply(500), "status 500"),
@@ -133,8 +128,8 @@ def test_a_key_that_may_read_nothing_fails_and_names_every_role(check: Check) ->
     assert failure.evidence.status is None
     assert failure.message == (
         "The API key may read none of the six lists: it lacks the roles "
-        "org.permission.users.read (users), org.permission.teams.read (teams), "
-        "org.permission.tags.read (tags); the roles of a key cannot be changed after it is made, "
+        "org.permission.user.read (users), org.permission.team.read (teams), "
+        "org.permission.tag.read (tags); the roles of a key cannot be changed after it is made, "
         "so make a new key under Settings > Security > API Keys with those that you need."
     )
 
@@ -192,20 +187,20 @@ def test_a_share_without_room_for_any_list_is_a_warning_if_the_key_is_accepted(
     transport.script = by_path(replies, otherwise=OPEN)
     client = connected(transport, share=1, seconds=50)
     if is_good:
-        check_access(client, LISTS[:1])
+        check_access(client, [Users(client)])
         assert "users: Kustomer's rate limit left no capacity" in caplog.text
     else:
-        assert failure_of(check_access, client, LISTS[:1]).cause.name == "rate_limit"
+        assert failure_of(check_access, client, [Users(client)]).cause.name == "rate_limit"
 
 
 def discover(client: Client) -> list[set[str]]:
     """Return the names of the columns of each list."""
-    streams = [stream(client, Probe(client)).as_airbyte_stream() for stream in STREAMS]
+    streams = [stream(client).as_airbyte_stream() for stream in STREAMS]
     return [{*stream.json_schema["properties"]} for stream in streams]
 
 
 def check_all(client: Client) -> None:
-    check_access(client, LISTS)
+    check_access(client, [stream(client) for stream in LISTS])
 
 
 COMMANDS = pytest.mark.parametrize("command", [check_all, discover])

@@ -9,7 +9,6 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -18,14 +17,14 @@ import pytest
 import requests
 import urllib3
 from airbyte_cdk.models import FailureType
-from fakes import BASE, KEY, Reply, ScriptedTransport, in_turn
+from fakes import BASE, KEY, PROBE, Reply, ScriptedTransport, by_path, error
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3 import HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 
 import source_kustomer
-from source_kustomer.api.client import Client, Target
+from source_kustomer.api.client import Client
 from source_kustomer.errors import (
     CAUSES,
     WARNINGS,
@@ -33,7 +32,6 @@ from source_kustomer.errors import (
     Evidence,
     Failure,
     Fault,
-    Verdict,
     cause_of,
     failure,
 )
@@ -52,7 +50,6 @@ DETAILS = {
 }
 
 TRANSIENT = FailureType.transient_error
-ACCEPTED, REFUSED, UNKNOWN = Verdict.ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
 
 EACH_CAUSE = pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
 
@@ -107,11 +104,11 @@ EXAMPLES = {
     "expired_key": said(401, "Expired token"),
     "ip_restricted": said(403, "IP address is not allowed"),
     "lost_access": said(403, "Forbidden", is_reading=True),
-    "missing_role": said(401, "Forbidden", verdict=ACCEPTED),
+    "missing_role": said(401, "Forbidden", is_key_accepted=True),
     "refused_key": said(401, "Unauthorized"),
     "busy_server": said(500, "Oops"),
     "lost_page": said(404, "Gone", is_reading=True),
-    "unavailable_list": said(404, "Not found", verdict=ACCEPTED),
+    "unavailable_list": said(404, "Not found", is_key_accepted=True),
     "unknown_organization": said(404, "Not found"),
     "rejected_request": said(400, "No such filter"),
     "broken_body": Evidence(200, b'{"data": ['),
@@ -131,7 +128,7 @@ EXAMPLES = {
 
 # All others are tried six times.
 ATTEMPTS = {
-    1: "large_body local_setting",
+    1: "large_body",
     2: "large_page timeout other_region expired_key ip_restricted missing_role refused_key "
     "foreign_link",
     4: "proxy lost_page unavailable_list unknown_organization rejected_request tls",
@@ -159,8 +156,8 @@ def failure_of(client: Client, evidence: Evidence) -> Failure:
         client.get(
             f"{BASE}tags",
             lambda _: None,
-            target=Target.of_list("tags", ROLE),
-            explain=lambda e: replace(e, verdict=evidence.verdict),
+            what="the tags list",
+            role=ROLE,
             is_reading=evidence.is_reading,
         )
     return caught.value
@@ -173,16 +170,18 @@ def test_each_row_is_recognized_tried_as_often_as_it_says_and_explained_to_the_u
     sentence = fields(cause.sentence)
     own: dict[str, Any] = {name: f"<{name}>" for name in sentence - {*DETAILS, "status", "said"}}
     evidence = EXAMPLES.get(cause.name, raised(Fault(cause.name, **own)))
-    transport.script = in_turn(
-        Reply(evidence.status or 200, evidence.body, raises=evidence.exception)
-    )
+    reply = Reply(evidence.status or 200, evidence.body, raises=evidence.exception)
+    probe = Reply(body={}) if evidence.is_key_accepted else error(401)
+    transport.script = by_path({PROBE: probe}, otherwise=reply)
     failed = failure_of(client, evidence)
     assert failed.cause is cause
     assert failed.internal_message == cause.name
     assert failed.failure_type is cause.failure_type
     attempts = next((n for n, names in ATTEMPTS.items() if cause.name in names.split()), 6)
     assert cause.attempts == attempts
-    assert len(transport.sent) == attempts or (len(transport.sent) > 6 and attempts == math.inf)
+    assert len(transport.asked("tags")) == attempts or (
+        len(transport.asked("tags")) > 6 and attempts == math.inf
+    )
     message = failed.message or ""
     shown = {**DETAILS, **own, "status": str(evidence.status)}
     assert [
@@ -249,35 +248,35 @@ RESPONSES = [
     ("large_page", said(400, "too many")),
     ("rejected_request", said(402, "too many")),
     ("other_region", said(400, "this request can only be HANDLED BY PROD4")),
-    ("other_region", said(403, OTHER_REGION, verdict=ACCEPTED)),
+    ("other_region", said(403, OTHER_REGION, is_key_accepted=True)),
     ("other_region", said(500, OTHER_REGION)),
-    ("expired_key", said(403, "expired", "code", verdict=ACCEPTED)),
-    ("expired_key", said(401, "no", verdict=REFUSED, probe_words="Expired token")),
+    ("expired_key", said(403, "expired", "code", is_key_accepted=True)),
+    ("expired_key", said(401, "no", is_key_accepted=False, probe_words="Expired token")),
     ("expired_key", said(403, "Token expired", "title", is_reading=True)),
     ("rejected_request", said(400, "expired")),
-    ("ip_restricted", said(401, "your IP 1.2.3.4", "detail", verdict=ACCEPTED)),
+    ("ip_restricted", said(401, "your IP 1.2.3.4", "detail", is_key_accepted=True)),
     *(("ip_restricted", said(403, w)) for w in ("unknown ip_address", "not in CIDR", "IPs")),
     *(("ip_restricted", said(403, w)) for w in ("no allow-list", "allowlist", "whitelisted")),
     ("missing_role", said(403, "no ship for this tip")),
     ("rejected_request", said(400, "IP address")),
     # Lists, and what the probe says of the key.
-    *(("missing_role", said(403, "no", verdict=v)) for v in (None, UNKNOWN, ACCEPTED)),
-    *(("refused_key", said(401, "no", verdict=v)) for v in (None, UNKNOWN, REFUSED)),
-    ("refused_key", said(403, "no", verdict=REFUSED)),
-    ("refused_key", said(401, "no", verdict=ACCEPTED, is_list=False)),
+    *(("missing_role", said(403, "no", is_key_accepted=v)) for v in (None, True)),
+    *(("refused_key", said(401, "no", is_key_accepted=v)) for v in (None, False)),
+    ("refused_key", said(403, "no", is_key_accepted=False)),
+    ("refused_key", said(401, "no", is_key_accepted=True, is_list=False)),
     ("refused_key", said(403, "no", is_list=False)),
-    ("lost_access", said(401, "no", verdict=ACCEPTED, is_reading=True)),
-    ("lost_access", said(403, "no", verdict=REFUSED, is_reading=True)),
-    ("lost_page", said(402, "no", verdict=ACCEPTED, is_reading=True)),
+    ("lost_access", said(401, "no", is_key_accepted=True, is_reading=True)),
+    ("lost_access", said(403, "no", is_key_accepted=False, is_reading=True)),
+    ("lost_page", said(402, "no", is_key_accepted=True, is_reading=True)),
     *(("lost_page", said(s, "no", is_reading=True)) for s in (400, 451)),
     ("busy_server", said(408, "no", is_reading=True)),
-    *(("unknown_organization", said(404, "no", verdict=v)) for v in (UNKNOWN, REFUSED)),
-    ("unknown_organization", said(404, "no", verdict=ACCEPTED, is_list=False)),
-    ("lost_page", said(404, "no", verdict=ACCEPTED, is_reading=True)),
+    *(("unknown_organization", said(404, "no", is_key_accepted=v)) for v in (None, False)),
+    ("unknown_organization", said(404, "no", is_key_accepted=True, is_list=False)),
+    ("lost_page", said(404, "no", is_key_accepted=True, is_reading=True)),
     # Something on the way: whatever it says, it is not the API that says it.
     *(("no_api", html(status, OTHER_REGION)) for status in (200, 302, 400, 401)),
     ("no_api", Evidence(403, b"error code: 1020")),
-    ("no_api", Evidence(401, b"Your session has expired", verdict=ACCEPTED)),
+    ("no_api", Evidence(401, b"Your session has expired", is_key_accepted=True)),
     ("no_api", Evidence(404, b"default backend - 404", is_reading=True)),
     ("no_api", html(500)),
     ("rejected_request", html(402)),
@@ -386,12 +385,12 @@ def message_of(evidence: Evidence, secret: str = KEY) -> str:
     ),
     is_list=st.booleans(),
     is_reading=st.booleans(),
-    verdict=st.sampled_from([None, *Verdict]),
+    is_key_accepted=st.sampled_from([None, True, False]),
 )
 def test_every_response_has_a_row_and_no_odd_one_is_final(
-    *, status: int, body: bytes, is_list: bool, is_reading: bool, verdict: Verdict | None
+    *, status: int, body: bytes, is_list: bool, is_reading: bool, is_key_accepted: bool | None
 ) -> None:
-    evidence = Evidence(status, body, None, is_list, is_reading, verdict=verdict)
+    evidence = Evidence(status, body, None, is_list, is_reading, is_key_accepted=is_key_accepted)
     row = cause_of(evidence)
     assert row.attempts > 1
     if status == 429 or status >= 500:

@@ -3,13 +3,13 @@
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
 
 from source_kustomer.api.prefetch import LARGEST_AHEAD, MOST_AHEAD, Prefetch
-from source_kustomer.api.rate_limit import CancelledError, LimitError
 from source_kustomer.api.transport import Response
 from source_kustomer.errors import Fault
 
@@ -58,7 +58,7 @@ class Reading:
     def __init__(self, pages: Callable[[str, Wanted], Response], last: int = 0) -> None:
         self._before = {*threading.enumerate()}
         self.pages = pages
-        self.prefetch = Prefetch(pages)
+        self.prefetch = Prefetch(pages, 30)
         for number in range(1, last + 1):
             self.read(number)
 
@@ -162,12 +162,9 @@ def test_a_failure_is_handed_over_and_the_pages_after_it_are_fetched_anew_few_at
     assert max(map(reading.close().count, range(2, 30))) == 2
 
 
-class NoRoomError(LimitError):
-    def __init__(self) -> None:
-        Exception.__init__(self)
-
-
-@pytest.mark.parametrize("error", [CancelledError(), NoRoomError()], ids=["cancelled", "limit"])
+@pytest.mark.parametrize(
+    "error", [CancelledError(), Fault("rate_limit")], ids=["cancelled", "limit"]
+)
 def test_what_was_not_sent_must_be_asked_for(error: Exception) -> None:
     reading = Reading(Pages(fails={5: error}), 4)
     assert reading.read(5) is None

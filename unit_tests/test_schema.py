@@ -3,15 +3,16 @@
 import logging
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import pytest
 from fakes import BASE, PROBE, Reply, Script, ScriptedTransport, by_path, error
 
-from source_kustomer.api.client import Client, Target
-from source_kustomer.api.probe import Probe
+from source_kustomer.api.client import Client
 from source_kustomer.columns import Column
 from source_kustomer.errors import Failure
 from source_kustomer.schema import custom_columns
+from source_kustomer.streams import Customers
 
 SAMPLE = f"{BASE}customers?page=1&pageSize=100"
 ACCEPTED = Reply(body={"data": {"id": "key"}})
@@ -39,8 +40,8 @@ def columns(
     transport.script = by_path(
         {"metadata/customer": definitions, "customers": sample or customers(), PROBE: probe}
     )
-    target = Target.of_list("customers", "role.of.the.list")
-    return custom_columns(client, Probe(client), target, SAMPLE, "customers", "customer")
+    first_page = partial(Customers(client).first_page, 100)
+    return custom_columns(client, "customers", "customer", first_page)
 
 
 def forms(columns: Mapping[str, Column]) -> dict[str, Column]:
