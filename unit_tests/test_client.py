@@ -70,6 +70,27 @@ def test_only_200_and_203_are_successes_and_one_of_any_other_status_is_outlived(
     assert {status for status, read in first.items() if read == "first"} == {200, 203}
 
 
+TRIED = {
+    "once": (
+        Reply(raises=Fault("large_body", megabytes=9)),
+        1,
+        "for the tags list is larger than 9",
+    ),
+    "twice": (error(403), 2, "the tags list: it lacks the role org.permission.tag.read"),
+    "4 times": (error(404), 4, "does not offer the tags list to the organization 'acme'"),
+    "6 times": (LOST, 6, "Every attempt to connect to acme.api.kustomerapp.com failed"),
+}
+
+
+@pytest.mark.parametrize(("reply", "attempts", "words"), TRIED.values(), ids=TRIED)
+def test_a_page_is_tried_as_often_as_its_cause_says_and_then_explained(
+    client: Client, transport: ScriptedTransport, reply: Reply, attempts: int, words: str
+) -> None:
+    transport.script = by_path({PROBE: Reply(body={})}, otherwise=reply)
+    assert words in (failure_of(client).message or "")
+    assert len(transport.asked("tags")) == attempts
+
+
 def test_waits_double_up_to_the_longest_and_differ(
     transport: ScriptedTransport, clock: VirtualClock
 ) -> None:
@@ -388,7 +409,7 @@ PROBED = {
 
 @pytest.mark.parametrize(("reply", "is_accepted"), PROBED.values(), ids=PROBED)
 def test_a_refusal_is_explained_by_a_probe_of_the_key_that_is_made_once(
-    client: Client, transport: ScriptedTransport, reply: Reply, is_accepted: bool | None
+    client: Client, transport: ScriptedTransport, reply: Reply, *, is_accepted: bool | None
 ) -> None:
     probes = set[int]()
     for status in (401, 403, 404):
