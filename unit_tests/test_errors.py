@@ -181,6 +181,7 @@ def test_the_user_reads_what_went_wrong_with_all_details_and_what_to_do(cause: C
     evidence = dict(reversed(CASES)).get(cause.name, raised(Fault(cause.name, **own)))
     failed = failure(evidence, secret=KEY, **DETAILS)
     assert (failed.cause, failed.internal_message) == (cause, cause.name)
+    assert failed.evidence is evidence
     assert failed.failure_type is cause.failure_type
     message, named = failed.message or "", fields(cause.sentence)
     shown = {**DETAILS, **own, "status": str(evidence.status), "said": " Kustomer said: '"}
