@@ -72,7 +72,7 @@ class Connector:
         self.attempts = self.in_flight = 0
         self.started: list[float] = []
         self.received: list[float] = []
-        self.refused: list[float] = []
+        self.refused = 0
 
     def may_send(self, now: float) -> bool:
         return now < self.end and self.in_flight < (24 if self.received else 1)
@@ -89,7 +89,7 @@ class Simulation:
     def __init__(
         self, servers: Sequence[Minute], connectors: Sequence[Connector], others: Iterable[float]
     ) -> None:
-        self.others_refused: list[float] = []
+        self.others_refused = 0
         self._servers = servers
         self._chance = Random(5)
         self._events: list[tuple[float, int, Event]] = []
@@ -111,8 +111,7 @@ class Simulation:
 
     def _at_next(self, times: Iterator[float]) -> None:
         def happen(now: float) -> None:
-            if self._take(now).wait is not None and now >= 0:
-                self.others_refused.append(now)
+            self.others_refused += self._take(now).wait is not None and now >= 0
             self._at_next(times)
 
         self._at(next(times, math.inf), happen)
@@ -145,7 +144,10 @@ class Simulation:
             connector.pace.observe(headers, now, number=number, exceeded=exceeded)
             connector.pace.release(now)
             connector.in_flight -= 1
-            (connector.refused if exceeded else connector.received).append(now)
+            if exceeded:
+                connector.refused += 1
+            else:
+                connector.received.append(now)
             self._send(connector, connector.attempts, now)
 
         self._at(now + there, arrive)

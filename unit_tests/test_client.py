@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -125,80 +126,67 @@ def test_a_mistake_of_accept_is_no_failure_of_the_network(client: Client) -> Non
         get(client, lambda document: document["data"])
 
 
-@pytest.mark.parametrize(
-    ("timing", "seconds", "replies", "sent"),
-    [
-        ({"backoff": 0}, 9999, [(149, OUTAGE), (0, limited(429, 400)), (149, OUTAGE)], 4),
-        ({"backoff": 10, "longest_backoff": 10}, 50, [(10.1, OUTAGE)], 3),
-    ],
-    ids=["page, beside what the limit took", "command"],
-)
-def test_no_attempt_begins_after_the_time_of_a_page_or_a_command(
+def test_no_attempt_begins_after_the_time_of_a_page_beside_what_the_limit_takes(
     transport: ScriptedTransport,
-    timing: dict[str, float],
-    seconds: float,
-    replies: list[tuple[float, Reply]],
-    sent: int,
 ) -> None:
-    client = connected(transport, timing=replace(DEFAULT_TIMING, **timing), seconds=seconds)
-    transport.script = in_turn(*(replace(reply, takes=takes) for takes, reply in replies))
+    client = connected(transport, timing=replace(DEFAULT_TIMING, page=300, backoff=0))
+    slow = replace(OUTAGE, takes=149)
+    # What the page before took does not count.
+    transport.script = in_turn(limited(429, 200), GOOD, slow, limited(429, 400), slow)
+    get(client)
     assert failure_of(client).cause.name == "busy_server"
-    assert len(transport.sent) == sent
+    assert len(transport.sent) == 2 + 4
+
+
+def test_no_attempt_begins_after_the_time_of_a_command(transport: ScriptedTransport) -> None:
+    timing = replace(DEFAULT_TIMING, backoff=10, longest_backoff=10)
+    transport.script = in_turn(replace(OUTAGE, takes=10.1))
+    assert failure_of(connected(transport, timing=timing, seconds=50)).cause.name == "busy_server"
+    assert len(transport.sent) == 3
 
 
 def test_a_short_limit_is_waited_for_as_often_as_it_is_met(
-    client: Client, transport: ScriptedTransport, clock: VirtualClock
+    client: Client, transport: ScriptedTransport
 ) -> None:
     transport.script = in_turn(*[limited()] * 8, GOOD)
-    began = clock.monotonic()
     assert get(client) == page("a")
-    assert 8 * 3 <= clock.monotonic() - began <= 40
+    assert 8 * 3 <= client.traffic.waited <= 40
 
 
 @pytest.mark.parametrize("seconds", [540, 50])
 @pytest.mark.parametrize("headers", [{}, {"retry_after": "30"}, {"x_ratelimit_reset": "29"}])
 def test_a_limit_that_never_frees_a_request_ends_in_its_sentence(
-    transport: ScriptedTransport, clock: VirtualClock, headers: dict[str, str], seconds: int
+    transport: ScriptedTransport, headers: dict[str, str], seconds: int
 ) -> None:
     client = connected(transport, seconds=seconds)
     transport.script = in_turn(error(429, **headers))
-    began = clock.monotonic()
     assert failure_of(client).cause.name == "rate_limit"
     assert len(transport.sent) > 1
     # No wait that ends later is begun.
-    assert 0.4 * seconds <= clock.monotonic() - began <= seconds
+    assert 0.4 * seconds <= client.traffic.waited <= seconds
 
 
 def test_a_wait_longer_than_a_sync_waits_is_begun_by_no_list(
-    client: Client, transport: ScriptedTransport, clock: VirtualClock
+    client: Client, transport: ScriptedTransport
 ) -> None:
     transport.script = in_turn(limited(429, 700))
-    began = clock.monotonic()
     for _ in range(3):
         assert failure_of(client).cause.name == "rate_limit"
-    assert clock.monotonic() - began < 2
-    assert len(transport.sent) == 1
+    assert client.traffic == Traffic(1, 1, len(limited(429, 700).content), 0)
 
 
-@pytest.mark.parametrize("seconds", [20, 100, 200, 700])
-def test_a_503_is_waited_for_as_it_asks_and_is_no_rate_limit(
-    client: Client, transport: ScriptedTransport, clock: VirtualClock, seconds: int
+@pytest.mark.parametrize(
+    ("asked", "seconds", "pauses"),
+    [(20, 9999, 5), (100, 9999, 5), (200, 9999, 2), (700, 9999, 0), (60, 50, 0)],
+)
+def test_a_503_is_waited_for_as_it_asks_where_the_limit_may_take_as_long_and_is_no_rate_limit(
+    transport: ScriptedTransport, clock: VirtualClock, asked: int, seconds: float, pauses: int
 ) -> None:
-    # What the limit may take in all, or else the backoff of the attempts.
-    pauses = min(5, 540 // seconds)
-    transport.script = in_turn(*[limited(503, seconds)] * 5, GOOD)
-    began = clock.monotonic()
-    assert get(client) == page("a")
-    assert pauses * seconds <= clock.monotonic() - began <= pauses * (seconds + 1) + 31
-    transport.script = in_turn(limited(503, seconds))
+    client, began = connected(transport, seconds=seconds), clock.monotonic()
+    transport.script = in_turn(limited(503, asked))
     assert failure_of(client).cause.name == "busy_server"
-
-
-def test_a_503_that_asks_for_more_than_a_command_has_is_no_rate_limit(
-    transport: ScriptedTransport,
-) -> None:
-    transport.script = in_turn(limited(503, 60))
-    assert failure_of(connected(transport, seconds=50)).cause.name == "busy_server"
+    # The backoff of the attempts comes in between.
+    assert pauses * asked <= clock.monotonic() - began <= pauses * (asked + 1) + 31
 
 
 @pytest.mark.parametrize(
@@ -259,27 +247,17 @@ def test_after_an_outage_other_lists_find_out_in_two_attempts_until_one_responds
     assert sent == [6, 2, 6, 2]
 
 
-@pytest.mark.parametrize(
-    ("reply", "is_reading"),
-    [
-        *((error(status), False) for status in (400, 403, 404)),
-        (error(400), True),
-        (Reply(raises=Fault("unexpected_document")), False),
-    ],
-    ids=["400", "403", "404", "400 in the middle", "unexpected document"],
-)
-def test_what_one_list_is_refused_is_no_outage(
-    client: Client, transport: ScriptedTransport, reply: Reply, *, is_reading: bool
+def test_what_one_list_is_refused_neither_begins_an_outage_nor_ends_it(
+    client: Client, transport: ScriptedTransport
 ) -> None:
-    transport.script = in_turn(reply)
-    failure_of(client, is_reading=is_reading)
-    assert not client.is_outage
-    transport.script = in_turn(OUTAGE)
-    failure_of(client)
-    assert client.is_outage
-    transport.script = in_turn(reply)
-    failure_of(client, is_reading=is_reading)
-    assert client.is_outage
+    odd = Reply(raises=Fault("unexpected_document"))
+    for is_outage, is_reading, reply in product(
+        (False, True), (False, True), (error(400), error(404), odd)
+    ):
+        client.is_outage = is_outage
+        transport.script = in_turn(reply)
+        failure_of(client, is_reading=is_reading)
+        assert client.is_outage == is_outage
 
 
 def test_a_name_that_does_not_exist_is_an_unknown_organization_before_the_first_response_alone(
@@ -347,31 +325,29 @@ def test_a_response_that_hangs_is_given_up_and_leaves_the_limit_to_others(
 
 
 @pytest.mark.parametrize(
-    ("reply", "backoff", "line"),
+    ("reply", "backoff", "level", "words"),
     [
-        (OUTAGE, 1, r"in (\S+) s, attempt 2: busy server \(status 500\)\."),
-        (Reply(raises=requests.ReadTimeout()), 25, r"in (\S+) s, attempt 2: timeout\."),
-        (limited(), 1, r"now, attempt 2: rate limit (\(status 429\))\."),
+        (OUTAGE, 1, "INFO", r"in [01]\.\d s, attempt 2: busy server \(status 500\)"),
+        (LOST, 25, "WARNING", r"in [12]\d\.\d s, attempt 2: connection"),
+        (limited(), 1, "INFO", r"now, attempt 2: rate limit \(status 429\)"),
     ],
     ids=["short", "long", "limit"],
 )
 def test_a_retry_is_logged_with_its_reason_and_its_wait(
     transport: ScriptedTransport,
-    clock: VirtualClock,
     caplog: pytest.LogCaptureFixture,
     reply: Reply,
     backoff: float,
-    line: str,
+    level: str,
+    words: str,
 ) -> None:
     client = connected(transport, timing=replace(DEFAULT_TIMING, backoff=backoff))
     transport.script = in_turn(reply, GOOD)
     with caplog.at_level(logging.INFO, "airbyte"):
         get(client)
     (record,) = caplog.records
-    assert record.levelname == ("WARNING" if backoff > 10 else "INFO")
-    logged = re.fullmatch(f"Asking for the tags list again {line}", record.getMessage())
-    assert logged
-    assert logged[1] in {f"{clock.slept[0]:.1f}", "(status 429)"}
+    assert record.levelname == level
+    assert re.fullmatch(rf"Asking for the tags list again {words}\.", record.getMessage())
 
 
 @pytest.mark.parametrize(
@@ -393,31 +369,37 @@ def test_a_key_that_comes_back_is_in_no_message(
     assert KEY not in caplog.text
 
 
-PROBED = {
-    "good": (Reply(body={"data": {}}), True),
-    "401": (error(401), False),
-    "403": (error(403), False),
-    "404": (error(404), None),
-    "500": (error(500), None),
-    "429": (error(429), None),
-    "lost": (LOST, None),
-    "no JSON": (Reply(body=b"{"), None),
-    "web page": (Reply(401, b"<html>"), None),
-    "text": (Reply(403, b"blocked"), None),
+PROBED: dict[str, tuple[Reply, bool | None, str]] = {
+    "good": (Reply(body={"data": {}}), True, "missing_role"),
+    "401": (error(401), False, "refused_key"),
+    "403": (error(403), False, "refused_key"),
+    "403 with words": (error(403, "Associated with pod prod2"), False, "other_region"),
+    "404": (error(404, "Expired token"), None, "missing_role"),
+    "500": (error(500, "Expired token"), None, "missing_role"),
+    "429": (error(429), None, "rate_limit"),
+    "lost": (LOST, None, "missing_role"),
+    "no JSON": (Reply(body=b"{"), None, "missing_role"),
+    "web page": (Reply(401, b"<html>"), None, "missing_role"),
 }
 
 
-@pytest.mark.parametrize(("reply", "is_accepted"), PROBED.values(), ids=PROBED)
+@pytest.mark.parametrize(("reply", "is_accepted", "cause"), PROBED.values(), ids=PROBED)
 def test_a_refusal_is_explained_by_a_probe_of_the_key_that_is_made_once(
-    client: Client, transport: ScriptedTransport, reply: Reply, *, is_accepted: bool | None
+    client: Client,
+    transport: ScriptedTransport,
+    reply: Reply,
+    *,
+    is_accepted: bool | None,
+    cause: str,
 ) -> None:
-    probes = set[int]()
+    transport.script = by_path({PROBE: reply}, otherwise=error(403))
+    assert failure_of(client).cause.name == cause
+    probes = len(transport.asked(PROBE))
     for status in (401, 403, 404):
-        transport.script = by_path({PROBE: reply}, otherwise=error(status))
+        transport.script = in_turn(error(status))
         assert failure_of(client).evidence.is_key_accepted is is_accepted
-        probes.add(len(transport.asked(PROBE)))
     assert (client.probe() is None) == (is_accepted is True)
-    assert probes == {len(transport.asked(PROBE))}
+    assert len(transport.asked(PROBE)) == probes
 
 
 @pytest.mark.parametrize(
@@ -437,23 +419,6 @@ def test_what_the_key_has_no_part_in_makes_no_probe(
     transport.script = in_turn(reply)
     assert failure_of(client, role=role).evidence.is_key_accepted is None
     assert transport.asked(PROBE) == []
-
-
-@pytest.mark.parametrize(
-    ("words", "reply", "cause"),
-    [
-        ("no", error(401, "Expired token"), "expired_key"),
-        ("Expired token", error(401), "expired_key"),
-        ("no", error(401, "Associated with pod prod2"), "other_region"),
-        ("no", error(500, "Expired token"), "missing_role"),
-    ],
-    ids=["the probe's", "the list's", "region", "no refusal"],
-)
-def test_the_words_of_the_list_and_of_the_probes_refusal_count(
-    client: Client, transport: ScriptedTransport, words: str, reply: Reply, cause: str
-) -> None:
-    transport.script = by_path({PROBE: reply}, otherwise=error(403, words))
-    assert failure_of(client).cause.name == cause
 
 
 def test_several_refusals_at_a_time_make_one_probe_for_which_nothing_else_waits(

@@ -253,8 +253,8 @@ def test_what_is_left_is_used_within_the_share_and_few_requests_are_refused(it: 
         simulation.run(end)
         received = [moment for connector in connectors for moment in connector.received]
         rates.append(sum(begin <= moment for moment in received) * 60 / (end - begin))
-        ours += sum(len(connector.refused) for connector in connectors)
-        theirs += len(simulation.others_refused)
+        ours += sum(connector.refused for connector in connectors)
+        theirs += simulation.others_refused
         share = 0.8 * max(it.limit, it.later or 0)
         assert max(connector.most_in_a_minute for connector in connectors) <= share
     assert min(rates) >= it.least, rates

@@ -270,14 +270,11 @@ def test_plain_http_to_this_machine_never_goes_through_a_proxy(
         ("HTTPS_PROXY", "socks5://127.0.0.1:1080"),
         ("https_proxy", "ftp://proxy"),
         ("ALL_PROXY", "http://"),
-        ("HTTPS_PROXY", "http://:3128"),
         ("HTTPS_PROXY", "http://[::1"),
-        ("HTTPS_PROXY", "http://proxy:99999"),
-        ("HTTPS_PROXY", "proxy:0"),
-        ("HTTPS_PROXY", "proxy:port"),
+        ("HTTPS_PROXY", "proxy:99999"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_named_at_once(
+def test_a_proxy_that_cannot_be_used_is_told(
     monkeypatch: pytest.MonkeyPatch, variable: str, address: str
 ) -> None:
     monkeypatch.setenv(variable, address)
