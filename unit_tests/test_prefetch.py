@@ -134,19 +134,20 @@ def test_what_was_not_sent_must_be_asked_for(error: Exception) -> None:
     assert reading.read(1, 6) == [None, 200, 200, 200, None, 200]
 
 
-def test_what_does_not_come_in_time_must_be_asked_for_and_is_given_up() -> None:
-    may_end, given_up = threading.Event(), threading.Event()
+def test_what_does_not_come_in_time_is_given_up_with_all_that_is_fetched_beside_it() -> None:
+    may_end, wants = threading.Event(), list[tuple[int, bool]]()
 
-    def hang(_: int, wanted: Wanted) -> None:
+    def hang(number: int, wanted: Wanted) -> None:
         may_end.wait(FOR_EVER)
-        if not wanted():
-            given_up.set()
+        wants.append((number, wanted()))
 
     reading = Reading(meanwhile=hang, seconds=0.05)
     assert reading.read(1, 2) == [None, None]
     may_end.set()
-    assert given_up.wait(FOR_EVER)
     reading.settle()
+    given_up = [(number, False) for number in range(2, 2 + MOST_AHEAD)]
+    assert sorted(wants) == sorted([*given_up, (3, True)])
+    assert reading.read(3) == [200]
 
 
 def test_where_a_page_is_too_large_no_other_is_fetched_in_vain() -> None:
@@ -156,26 +157,6 @@ def test_where_a_page_is_too_large_no_other_is_fetched_in_vain() -> None:
     asked = reading.settle()
     assert asked == [*range(2, len(asked) + 2)]
     assert len(asked) < 4 + MOST_AHEAD
-
-
-def test_what_is_given_up_is_not_wanted_or_handed_over_any_more() -> None:
-    all_asked, given_up = threading.Barrier(MOST_AHEAD + 1), threading.Event()
-    wants: list[bool] = []
-
-    def ask_again(_: int, wanted: Wanted) -> None:
-        assert wanted()
-        all_asked.wait(FOR_EVER)
-        assert given_up.wait(FOR_EVER)
-        wants.append(wanted())
-
-    reading = Reading(meanwhile=ask_again)
-    reading.prefetch.plan(following(1))
-    all_asked.wait(FOR_EVER)
-    reading.prefetch.forget()
-    assert reading.prefetch.take("1") is None
-    given_up.set()
-    reading.settle()
-    assert wants == [False] * MOST_AHEAD
 
 
 @pytest.mark.parametrize("last", [1, 18, 19, 39, 100, 500])
