@@ -54,8 +54,9 @@ class Reading:
         for number in range(first, (last or first) + 1):
             ahead = self.prefetch.take(str(number))
             self.prefetch.plan(following(number + 1))
-            outcomes.append(ahead and (ahead.exception() or ahead.result().status))
-            assert not ahead or ahead.exception() or ahead.result().headers["page"] == str(number)
+            error = ahead.exception() if ahead else None
+            outcomes.append(error or (ahead.result().status if ahead else None))
+            assert not ahead or error or ahead.result().headers["page"] == str(number)
         return outcomes
 
     @property

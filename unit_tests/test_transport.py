@@ -290,7 +290,7 @@ def test_a_companys_own_certificates_are_those_of_the_first_variable_that_names_
     assert cause_of_failure(server.url) == "tls"
     monkeypatch.setenv(variable, f"{bundle}.missing")
     assert cause_of_failure(server.url) == "tls"
-    assert server.heads == []
+    assert (server.connections, server.heads) == (1, [])
     monkeypatch.setenv(variable, bundle)
     for other in CERTIFICATES[CERTIFICATES.index(variable) + 1 :]:
         monkeypatch.setenv(other, "/missing.pem")
