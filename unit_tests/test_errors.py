@@ -295,10 +295,9 @@ def test_a_warning_is_filled_with_its_details(name: str) -> None:
     assert all(detail in message for detail in details.values())
 
 
-def quoted(body: object, secret: str = KEY) -> str:
+def quoted(body: bytes, secret: str = "abcdefghijkl") -> str:
     """Return what a message quotes of the API's errors."""
-    content = body if isinstance(body, bytes) else json.dumps({"errors": body}).encode()
-    return message_of(Evidence(400, content), secret).partition(" Kustomer said: ")[2]
+    return message_of(Evidence(400, body), secret).partition(" Kustomer said: ")[2]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +312,18 @@ def quoted(body: object, secret: str = KEY) -> str:
     ids=["short form", "JSON:API", "title only", "spaces", "first error"],
 )
 def test_the_servers_words_are_quoted_from_either_form_of_error(errors: list[object]) -> None:
-    assert quoted(errors) == "'No {such} filter'."
+    assert quoted(json.dumps({"errors": errors}).encode()) == "'No {such} filter'."
+
+
+# The longest that are quoted, and those that share seven characters with the key.
+LONGEST = ((("w" * 23) + " ") * 10)[:199] + "!"
+SEVEN = "abcdefg and fghijkl"
+
+
+def test_words_are_quoted_up_to_a_length_and_seven_characters_of_the_key() -> None:
+    assert quoted(said(400, LONGEST).body) == f"'{LONGEST}'."
+    assert quoted(said(400, SEVEN).body) == f"'{SEVEN}'."
+    assert quoted(said(400, "abcdefg").body, secret="abcdefgh") == "'abcdefg'."
 
 
 @pytest.mark.parametrize(
@@ -323,38 +333,18 @@ def test_the_servers_words_are_quoted_from_either_form_of_error(errors: list[obj
         *(b'{"errors": {"title": "No"}}', b'{"errors": ["No", null]}'),
         *(b'{"errors": [{"code": "bad"}]}', b'{"errors": [{"message": ["No"]}]}'),
         *(b'{"errors": [{"message": " \\n "}]}', b'{"errors": [{"message": "No"}'),
+        *(said(400, odd).body for odd in ("No\0", "\x1b[31mNo", "\ud83d", f"{LONGEST}!")),
+        *(
+            said(400, word).body
+            for word in ("eyJhbGciOiJIUzI1NiJ9.eyJ", "w" * 24, "ann@mail.example")
+        ),
+        *(said(400, part).body for part in ("abcdefgh", "cdefghij", "efghijkl", "EFGH IJKL")),
+        said(400, "a-b_c.d:e/f\u2026g\u00b7h").body,
     ],
     ids=repr,
 )
-def test_without_words_nothing_is_quoted(body: bytes) -> None:
+def test_nothing_is_quoted_that_is_no_text_or_long_or_may_hold_a_secret(body: bytes) -> None:
     assert quoted(body) == ""
-
-
-LONGEST = ((("w" * 23) + " ") * 10)[:199] + "!"
-
-
-@pytest.mark.parametrize(
-    ("words", "is_quoted"),
-    [
-        (LONGEST, True),
-        (f"{LONGEST}!", False),
-        ("token eyJhbGciOiJIUzI1NiJ9.eyJ", False),
-        ("w" * 24, False),
-        ("Ask ann@mail.example", False),
-        *((f"No{odd}", False) for odd in ("\0", "\x1b[31m", "\ud83d")),
-        *((part, False) for part in ("abcdefgh", "cdefghij", "efghijkl", "EFGH IJKL")),
-        ("a-b_c.d:e/f\u2026g\u00b7h", False),
-        ("abcdefg and fghijkl", True),
-    ],
-)
-def test_words_that_are_long_unprintable_or_hold_eight_characters_of_the_key_are_not_quoted(
-    words: str, *, is_quoted: bool
-) -> None:
-    assert quoted([{"message": words}], secret="abcdefghijkl") == f"'{words}'." * is_quoted
-
-
-def test_of_a_key_of_eight_characters_seven_are_quoted() -> None:
-    assert quoted([{"message": "abcdefg"}], secret="abcdefgh") == "'abcdefg'."
 
 
 @given(
