@@ -30,18 +30,6 @@ def says(*parts: bytes, then_closes: bool = False) -> Talk:
     return talk
 
 
-def repeats(part: bytes, *first: bytes) -> Talk:
-    """Say something repeatedly until nobody listens."""
-
-    def talk(connection: socket) -> None:
-        says(*first)(connection)
-        while True:
-            connection.sendall(part)
-            time.sleep(0.02)
-
-    return talk
-
-
 def hangs(_: socket) -> None:
     time.sleep(FOR_EVER)
 

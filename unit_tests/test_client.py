@@ -4,10 +4,10 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -27,93 +27,75 @@ from fakes import (
 )
 from sockets import FOR_EVER
 
-from source_kustomer.api.client import Client, Target
-from source_kustomer.api.probe import Probe
-from source_kustomer.api.rate_limit import CancelledError, Observe, RateLimiter
+from source_kustomer.api import background
+from source_kustomer.api.client import Client, Traffic
 from source_kustomer.api.transport import Response
 from source_kustomer.config import Config
 from source_kustomer.errors import Failure, Fault
-from source_kustomer.timing import DEFAULT_TIMING, Timing
+from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Timing
 
 TAGS = f"{BASE}tags?page=1&pageSize=100"
-ROLE = "org.permission.tag.read"
 GOOD = Reply(body=page("a"))
 OUTAGE = error(500, "Oops")
+LOST = Reply(raises=requests.ConnectionError())
+NO_NAME = Reply(raises=requests.ConnectionError(socket.gaierror(socket.EAI_NONAME, "unknown")))
 
 
 def get(
-    client: Client,
-    accept: Callable[[Any], Any] = lambda document: document,
-    target: Target | None = None,
-    **options: Any,
+    client: Client, accept: Callable[[Any], Any] = lambda document: document, **how: Any
 ) -> Any:
-    return client.get(TAGS, accept, target=target or Target.of_list("tags", ROLE), **options)
+    how = {"what": "the tags list", "role": "org.permission.tag.read", **how}
+    return client.get(TAGS, accept, **how)
 
 
-def failure_of(client: Client, *of: Any, **options: Any) -> Failure:
+def failure_of(
+    client: Client, accept: Callable[[Any], Any] = lambda _: None, **how: Any
+) -> Failure:
     with pytest.raises(Failure) as raised:
-        get(client, *of, **options)
+        get(client, accept, **how)
     return raised.value
-
-
-def raising(exception: Exception) -> Reply:
-    return Reply(raises=exception)
 
 
 def limited(status: int = 429, seconds: float = 3) -> Reply:
     return error(status, retry_after=str(seconds))
 
 
-def test_a_success_is_what_accept_makes_of_it_after_one_request(
+def test_only_200_and_203_are_successes_and_one_of_any_other_status_is_outlived(
     client: Client, transport: ScriptedTransport
 ) -> None:
-    transport.script = in_turn(GOOD, replace(GOOD, status=203))
-    assert get(client, lambda document: document["data"]) == [{"id": "a"}]
-    assert transport.sent == [TAGS]
-    assert get(client) == page("a")
+    first = {}
+    for status in [*range(100, 600), 999]:
+        replies = in_turn(Reply(status, page("first")), Reply(body=page("second")))
+        transport.script = by_path({PROBE: Reply(body={}), "tags": replies})
+        first[status] = get(client, lambda document: document["data"][0]["id"])
+    assert {status for status, read in first.items() if read == "first"} == {200, 203}
 
 
-ODD = {
-    **{str(status): error(status) for status in [*range(400, 418), 421, 422, 425, 429, 451, 499]},
-    **{str(status): Reply(status) for status in (101, 199, 202, 204, 205, 206, 226)},
-    **{str(s): Reply(s, b"<html>", {"Location": "https://x/"}) for s in (300, 301, 302, 304, 308)},
-    **{str(status): Reply(status, b"oops") for status in (500, 501, 502, 503, 504, 520, 599, 999)},
-    "web page": Reply(200, b"<html>"),
-    "cut": Reply(200, b'{"data": ['),
-    "reset": raising(requests.ConnectionError(ConnectionResetError())),
-    "timeout": raising(requests.ReadTimeout()),
-    "no name": raising(requests.ConnectionError(socket.gaierror(socket.EAI_NONAME, "unknown"))),
-    "not understood": raising(Fault("unexpected_document")),
+TRIED = {
+    "once": (
+        Reply(raises=Fault("large_body", megabytes=9)),
+        1,
+        "for the tags list is larger than 9",
+    ),
+    "twice": (error(403), 2, "the tags list: it lacks the role org.permission.tag.read"),
+    "4 times": (error(404), 4, "does not offer the tags list to the organization 'acme'"),
+    "6 times": (LOST, 6, "Every attempt to connect to acme.api.kustomerapp.com failed"),
 }
 
 
-@pytest.mark.parametrize("asked", ["tags", "metadata/customer", PROBE])
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_one_odd_response_is_outlived_whatever_is_asked_for(
-    client: Client, transport: ScriptedTransport, odd: Reply, asked: str
+@pytest.mark.parametrize(("reply", "attempts", "words"), TRIED.values(), ids=TRIED)
+def test_a_page_is_tried_as_often_as_its_cause_says_and_then_explained(
+    client: Client, transport: ScriptedTransport, reply: Reply, attempts: int, words: str
 ) -> None:
-    accepted = Reply(body={"data": {}})
-    transport.script = by_path({PROBE: accepted, asked: in_turn(odd, GOOD)})
-    probe = Probe(client)
-    if asked == PROBE:
-        assert probe.failure() is None
-        return
-    for is_reading in (False, True):
-        target = Target("what is asked for", is_list=True)
-        url = f"{BASE}{asked}"
-        read = client.get(
-            url, lambda d: d, target=target, explain=probe.explain, is_reading=is_reading
-        )
-        assert read == page("a")
-        transport.script = by_path({PROBE: accepted, asked: in_turn(odd, GOOD)})
-    assert {*transport.sent} <= {url, f"{BASE}{PROBE}"}
+    transport.script = by_path({PROBE: Reply(body={})}, otherwise=reply)
+    assert words in (failure_of(client).message or "")
+    assert len(transport.asked("tags")) == attempts
 
 
 def test_waits_double_up_to_the_longest_and_differ(
     transport: ScriptedTransport, clock: VirtualClock
 ) -> None:
-    timing = replace(DEFAULT_TIMING, backoff=2, longest_backoff=10)
-    client = connected(transport, timing=timing)
+    client = connected(transport, timing=replace(DEFAULT_TIMING, backoff=2, longest_backoff=10))
     transport.script = in_turn(OUTAGE)
     for _ in range(8):
         client.is_outage = False
@@ -124,98 +106,87 @@ def test_waits_double_up_to_the_longest_and_differ(
         assert len({*waits}) > 1
 
 
-def test_a_fault_says_how_long_to_wait(
+def test_a_document_that_is_refused_is_asked_for_again_after_the_wait_of_the_fault(
     client: Client, transport: ScriptedTransport, clock: VirtualClock
 ) -> None:
-    transport.script = in_turn(
-        raising(Fault("second_look", wait=0.0)),
-        raising(Fault("cut_off", wait=7, records=1, total=2)),
-        GOOD,
-    )
-    get(client)
+    faults = [Fault("second_look", wait=0.0), Fault("cut_off", wait=7.0, records=1, total=2)]
+
+    def accept(_: Any) -> str:
+        if faults:
+            raise faults.pop(0)
+        return "accepted"
+
+    assert get(client, accept) == "accepted"
     assert clock.slept == [0, 7]
+    assert transport.sent == [TAGS] * 3
 
 
-def test_no_attempt_begins_after_the_time_of_a_page_beside_what_the_limit_took(
-    transport: ScriptedTransport, clock: VirtualClock
+def test_a_mistake_of_accept_is_no_failure_of_the_network(client: Client) -> None:
+    with pytest.raises(KeyError):
+        get(client, lambda document: document["data"])
+
+
+def test_no_attempt_begins_after_the_time_of_a_page_beside_what_the_limit_takes(
+    transport: ScriptedTransport,
 ) -> None:
     client = connected(transport, timing=replace(DEFAULT_TIMING, page=300, backoff=0))
-    transport.script = in_turn(
-        replace(OUTAGE, takes=149), limited(429, 400), replace(OUTAGE, takes=149)
-    )
-    began = clock.monotonic()
+    slow = replace(OUTAGE, takes=149)
+    # What the page before took does not count.
+    transport.script = in_turn(limited(429, 200), GOOD, slow, limited(429, 400), slow)
+    get(client)
     assert failure_of(client).cause.name == "busy_server"
-    assert len(transport.sent) == 4
-    assert 400 < clock.monotonic() - began < 400 + 300 + 150
+    assert len(transport.sent) == 2 + 4
 
 
-def test_no_attempt_begins_after_the_time_of_a_command(
-    transport: ScriptedTransport, clock: VirtualClock
-) -> None:
+def test_no_attempt_begins_after_the_time_of_a_command(transport: ScriptedTransport) -> None:
     timing = replace(DEFAULT_TIMING, backoff=10, longest_backoff=10)
-    client = connected(transport, timing=timing, seconds=50)
     transport.script = in_turn(replace(OUTAGE, takes=10.1))
-    began = clock.monotonic()
-    assert failure_of(client).cause.name == "busy_server"
-    assert 40 < clock.monotonic() - began <= 50
+    assert failure_of(connected(transport, timing=timing, seconds=50)).cause.name == "busy_server"
     assert len(transport.sent) == 3
 
 
 def test_a_short_limit_is_waited_for_as_often_as_it_is_met(
-    client: Client, transport: ScriptedTransport, clock: VirtualClock
+    client: Client, transport: ScriptedTransport
 ) -> None:
-    target = Target("tags")
     transport.script = in_turn(*[limited()] * 8, GOOD)
-    began = clock.monotonic()
-    assert get(client, target=target) == page("a")
-    assert 8 * 3 <= clock.monotonic() - began <= 40
-    assert target.traffic.retries == 8
+    assert get(client) == page("a")
+    assert 8 * 3 <= client.traffic.waited <= 40
 
 
 @pytest.mark.parametrize("seconds", [540, 50])
 @pytest.mark.parametrize("headers", [{}, {"retry_after": "30"}, {"x_ratelimit_reset": "29"}])
 def test_a_limit_that_never_frees_a_request_ends_in_its_sentence(
-    transport: ScriptedTransport, clock: VirtualClock, headers: dict[str, str], seconds: int
+    transport: ScriptedTransport, headers: dict[str, str], seconds: int
 ) -> None:
     client = connected(transport, seconds=seconds)
     transport.script = in_turn(error(429, **headers))
-    began = clock.monotonic()
     assert failure_of(client).cause.name == "rate_limit"
     assert len(transport.sent) > 1
     # No wait that ends later is begun.
-    assert 0.4 * seconds <= clock.monotonic() - began <= seconds
+    assert 0.4 * seconds <= client.traffic.waited <= seconds
 
 
 def test_a_wait_longer_than_a_sync_waits_is_begun_by_no_list(
-    client: Client, transport: ScriptedTransport, clock: VirtualClock
+    client: Client, transport: ScriptedTransport
 ) -> None:
     transport.script = in_turn(limited(429, 700))
-    began = clock.monotonic()
     for _ in range(3):
         assert failure_of(client).cause.name == "rate_limit"
-    assert clock.monotonic() - began < 2
-    assert len(transport.sent) == 1
+    assert client.traffic == Traffic(1, 1, len(limited(429, 700).content), 0)
 
 
-@pytest.mark.parametrize("seconds", [20, 100, 200, 700])
-def test_a_503_is_waited_for_as_it_asks_and_is_no_rate_limit(
-    client: Client, transport: ScriptedTransport, clock: VirtualClock, seconds: int
+@pytest.mark.parametrize(
+    ("asked", "seconds", "pauses"),
+    [(20, 9999, 5), (100, 9999, 5), (200, 9999, 2), (700, 9999, 0), (60, 50, 0)],
+)
+def test_a_503_is_waited_for_as_it_asks_where_the_limit_may_take_as_long_and_is_no_rate_limit(
+    transport: ScriptedTransport, clock: VirtualClock, asked: int, seconds: float, pauses: int
 ) -> None:
-    # What the limit may take in all, or else the backoff of the attempts.
-    pauses = min(5, 540 // seconds)
-    transport.script = in_turn(*[limited(503, seconds)] * 5, GOOD)
-    began = clock.monotonic()
-    assert get(client) == page("a")
-    assert pauses * seconds <= clock.monotonic() - began <= pauses * (seconds + 1) + 31
-    transport.script = in_turn(limited(503, seconds))
+    client, began = connected(transport, seconds=seconds), clock.monotonic()
+    transport.script = in_turn(limited(503, asked))
     assert failure_of(client).cause.name == "busy_server"
-
-
-def test_a_503_that_asks_for_more_than_a_command_has_is_no_rate_limit(
-    transport: ScriptedTransport,
-) -> None:
-    transport.script = in_turn(limited(503, 60))
-    assert failure_of(connected(transport, seconds=50)).cause.name == "busy_server"
+    # The backoff of the attempts comes in between.
+    assert pauses * asked <= clock.monotonic() - began <= pauses * (asked + 1) + 31
 
 
 @pytest.mark.parametrize(
@@ -228,36 +199,37 @@ def test_the_limiter_learns_from_every_response_and_a_wait_is_for_all(
 ) -> None:
     headers = {**reply.headers, "X-RateLimit-Limit": "1000"}
     transport.script = in_turn(replace(reply, headers=headers), GOOD)
-    client.send(TAGS, Target().traffic)
-    assert client.limiter.requests_per_minute == 800
+    client.send(TAGS)
+    assert client.limiter.pace.share == 800
     before = clock.monotonic()
-    client.send(TAGS, Target().traffic)
+    client.send(TAGS)
     assert clock.monotonic() - before == pytest.approx(pause, abs=2 if pause else 0)
 
 
 def test_what_is_not_wanted_or_too_large_is_not_returned(
     client: Client, transport: ScriptedTransport
 ) -> None:
-    target = Target()
     with pytest.raises(CancelledError):
-        client.send(TAGS, target.traffic, wanted=lambda: False)
-    assert (transport.sent, target.traffic.requests) == ([], 0)
+        client.send(TAGS, wanted=lambda: False)
+    assert transport.sent == []
     transport.script = in_turn(Reply(body=b"x" * 1001))
-    with pytest.raises(Fault):
-        client.send(TAGS, target.traffic, largest_body=1000)
-    assert client.send(TAGS, target.traffic, largest_body=1001).status == 200
+    with pytest.raises(Fault, match="large_body"):
+        client.send(TAGS, largest_body=1000)
+    assert client.send(TAGS, largest_body=1001).status == 200
 
 
-def test_traffic_is_counted_for_each_target(client: Client, transport: ScriptedTransport) -> None:
-    one, other = Target("tags"), Target("teams")
-    transport.script = in_turn(raising(requests.ConnectionError()), OUTAGE, GOOD)
-    get(client, target=one)
-    get(client, target=other)
-    received = len(GOOD.content)
-    counted = [
-        (t.traffic.requests, t.traffic.retries, t.traffic.received_bytes) for t in (one, other)
-    ]
-    assert counted == [(3, 2, len(OUTAGE.content) + received), (1, 0, received)]
+def test_traffic_is_what_was_sent_received_and_waited(
+    client: Client, transport: ScriptedTransport
+) -> None:
+    assert client.traffic == Traffic(0, 0, 0, 0)
+    transport.script = in_turn(LOST, OUTAGE, limited(429, 30), GOOD)
+    get(client)
+    received = len(OUTAGE.content + limited(429, 30).content + GOOD.content)
+    waited = client.traffic.waited
+    assert 30 <= waited <= 31
+    assert client.traffic == Traffic(4, 3, received, waited)
+    get(client)
+    assert client.traffic == Traffic(5, 3, received + len(GOOD.content), waited)
 
 
 def test_after_an_outage_other_lists_find_out_in_two_attempts_until_one_responds(
@@ -275,55 +247,27 @@ def test_after_an_outage_other_lists_find_out_in_two_attempts_until_one_responds
     assert sent == [6, 2, 6, 2]
 
 
-@pytest.mark.parametrize(
-    ("reply", "is_reading"),
-    [
-        *((error(status), False) for status in (400, 403, 404)),
-        (error(400), True),
-        (raising(Fault("unexpected_document")), False),
-    ],
-    ids=["400", "403", "404", "400 in the middle", "unexpected document"],
-)
-def test_what_one_list_is_refused_is_no_outage(
-    client: Client, transport: ScriptedTransport, reply: Reply, *, is_reading: bool
+def test_what_one_list_is_refused_neither_begins_an_outage_nor_ends_it(
+    client: Client, transport: ScriptedTransport
 ) -> None:
-    transport.script = in_turn(reply)
-    failure_of(client, is_reading=is_reading)
-    assert not client.is_outage
-    transport.script = in_turn(OUTAGE)
-    failure_of(client)
-    assert client.is_outage
-    transport.script = in_turn(reply)
-    failure_of(client, is_reading=is_reading)
-    assert client.is_outage
+    odd = Reply(raises=Fault("unexpected_document"))
+    for is_outage, is_reading, reply in product(
+        (False, True), (False, True), (error(400), error(404), odd)
+    ):
+        client.is_outage = is_outage
+        transport.script = in_turn(reply)
+        failure_of(client, is_reading=is_reading)
+        assert client.is_outage == is_outage
 
 
 def test_a_name_that_does_not_exist_is_an_unknown_organization_before_the_first_response_alone(
     client: Client, transport: ScriptedTransport
 ) -> None:
-    transport.script = in_turn(ODD["no name"])
+    transport.script = in_turn(NO_NAME)
     assert failure_of(client).cause.name == "unknown_organization"
-    transport.script = in_turn(GOOD, ODD["no name"])
+    transport.script = in_turn(GOOD, NO_NAME)
     get(client)
     assert failure_of(client).cause.name == "name_lookup"
-
-
-def test_a_document_that_is_refused_is_asked_for_again(
-    client: Client, transport: ScriptedTransport
-) -> None:
-    def accept(document: Any) -> Any:
-        if "data" not in document:
-            raise Fault("unexpected_document")
-        return document["data"]
-
-    transport.script = in_turn(Reply(body={}), GOOD, Reply(body={}))
-    assert get(client, accept) == [{"id": "a"}]
-    assert failure_of(client, accept).cause.name == "unexpected_document"
-
-
-def test_a_mistake_of_accept_is_no_failure_of_the_network(client: Client) -> None:
-    with pytest.raises(KeyError):
-        get(client, lambda document: document["data"])
 
 
 def fetched(reply: Reply) -> Future[Response]:
@@ -338,18 +282,18 @@ def fetched(reply: Reply) -> Future[Response]:
 
 @pytest.mark.parametrize(
     ("reply", "sent"),
-    [(GOOD, 0), (OUTAGE, 5), (Reply(body=b"{"), 5), (raising(requests.ConnectionError()), 5)],
+    [(GOOD, 0), (OUTAGE, 5), (Reply(body=b"{"), 5), (LOST, 5)],
+    ids=["good", "500", "no JSON", "lost"],
 )
 def test_what_was_fetched_ahead_is_the_first_attempt(
     client: Client, transport: ScriptedTransport, reply: Reply, sent: int
 ) -> None:
-    target = Target("tags")
     transport.script = in_turn(reply)
     if sent:
-        failure_of(client, target=target, ahead=fetched(reply))
+        failure_of(client, ahead=fetched(reply))
     else:
-        assert get(client, target=target, ahead=fetched(reply)) == page("a")
-    assert len(transport.sent) == target.traffic.retries == sent
+        assert get(client, ahead=fetched(reply)) == page("a")
+    assert len(transport.sent) == client.traffic.retries == sent
 
 
 class Hanging:
@@ -363,23 +307,6 @@ class Hanging:
         raise requests.ConnectionError(url, largest_body)
 
 
-class Counted(RateLimiter):
-    """A limiter that counts the requests in flight."""
-
-    in_flight = 0
-
-    @contextmanager
-    def request(
-        self, wanted: Callable[[], bool] = lambda: True, max_wait: float | None = None
-    ) -> Iterator[Observe]:
-        with super().request(wanted, max_wait) as observe:
-            self.in_flight += 1
-            try:
-                yield observe
-            finally:
-                self.in_flight -= 1
-
-
 @pytest.mark.parametrize(
     ("timing", "seconds"),
     [(Timing(response=0.05, backoff=0), FOR_EVER), (Timing(response=FOR_EVER), 0.05)],
@@ -388,69 +315,126 @@ class Counted(RateLimiter):
 def test_a_response_that_hangs_is_given_up_and_leaves_the_limit_to_others(
     timing: Timing, seconds: float
 ) -> None:
-    transport, limiter = Hanging(), Counted(80)
-    client = Client(
-        Config("acme", KEY, 80, BASE),
-        timing=timing,
-        transport=transport,
-        limiter=limiter,
-        seconds=seconds,
-    )
+    transport, config = Hanging(), Config("acme", KEY, 80, BASE)
+    client = Client(config, timing=timing, transport=transport, seconds=seconds)
     assert failure_of(client).cause.name == "timeout"
     assert not transport.may_end.is_set()
-    assert limiter.in_flight == 0
+    in_a_minute = SYSTEM_CLOCK.monotonic() + 60
+    assert client.limiter.pace.own(in_a_minute) == 0, "none is in flight"
     transport.may_end.set()
 
 
 @pytest.mark.parametrize(
-    ("reply", "backoff", "line"),
+    ("reply", "backoff", "level", "words"),
     [
-        (OUTAGE, 1, r"the tags list again in (\S+) s, attempt 2: busy server \(status 500\)\."),
-        (
-            raising(requests.ReadTimeout()),
-            25,
-            r"the tags list again in (\S+) s, attempt 2: timeout\.",
-        ),
-        (limited(), 1, r"the tags list again now, attempt 2: rate limit (\(status 429\))\."),
+        (OUTAGE, 1, "INFO", r"in [01]\.\d s, attempt 2: busy server \(status 500\)"),
+        (LOST, 25, "WARNING", r"in [12]\d\.\d s, attempt 2: connection"),
+        (limited(), 1, "INFO", r"now, attempt 2: rate limit \(status 429\)"),
     ],
     ids=["short", "long", "limit"],
 )
 def test_a_retry_is_logged_with_its_reason_and_its_wait(
     transport: ScriptedTransport,
-    clock: VirtualClock,
     caplog: pytest.LogCaptureFixture,
     reply: Reply,
     backoff: float,
-    line: str,
+    level: str,
+    words: str,
 ) -> None:
     client = connected(transport, timing=replace(DEFAULT_TIMING, backoff=backoff))
     transport.script = in_turn(reply, GOOD)
     with caplog.at_level(logging.INFO, "airbyte"):
         get(client)
     (record,) = caplog.records
-    assert record.levelname == ("WARNING" if backoff > 10 else "INFO")
-    logged = re.fullmatch(f"Asking for {line}", record.getMessage())
-    assert logged
-    assert logged[1] in {f"{clock.slept[0]:.1f}", "(status 429)"}
+    assert record.levelname == level
+    assert re.fullmatch(rf"Asking for the tags list again {words}\.", record.getMessage())
 
 
 @pytest.mark.parametrize(
     "reply",
     [
         error(500, f"Bearer {KEY} is odd", x_echo=KEY),
-        raising(requests.ConnectionError(f"Bearer {KEY}")),
+        Reply(raises=requests.ConnectionError(f"Bearer {KEY}")),
         Reply(200, KEY.encode()),
     ],
     ids=["error", "exception", "body"],
 )
 def test_a_key_that_comes_back_is_in_no_message(
-    client: Client,
-    transport: ScriptedTransport,
-    caplog: pytest.LogCaptureFixture,
-    reply: Reply,
+    client: Client, transport: ScriptedTransport, caplog: pytest.LogCaptureFixture, reply: Reply
 ) -> None:
     transport.script = in_turn(reply)
     with caplog.at_level(logging.DEBUG):
         failure = failure_of(client)
     assert KEY not in repr(failure.as_airbyte_message())
     assert KEY not in caplog.text
+
+
+PROBED: dict[str, tuple[Reply, bool | None, str]] = {
+    "good": (Reply(body={"data": {}}), True, "missing_role"),
+    "401": (error(401), False, "refused_key"),
+    "403": (error(403), False, "refused_key"),
+    "403 with words": (error(403, "Associated with pod prod2"), False, "other_region"),
+    "404": (error(404, "Expired token"), None, "missing_role"),
+    "500": (error(500, "Expired token"), None, "missing_role"),
+    "429": (error(429), None, "rate_limit"),
+    "lost": (LOST, None, "missing_role"),
+    "no JSON": (Reply(body=b"{"), None, "missing_role"),
+    "web page": (Reply(401, b"<html>"), None, "missing_role"),
+}
+
+
+@pytest.mark.parametrize(("reply", "is_accepted", "cause"), PROBED.values(), ids=PROBED)
+def test_a_refusal_is_explained_by_a_probe_of_the_key_that_is_made_once(
+    client: Client,
+    transport: ScriptedTransport,
+    reply: Reply,
+    *,
+    is_accepted: bool | None,
+    cause: str,
+) -> None:
+    transport.script = by_path({PROBE: reply}, otherwise=error(403))
+    assert failure_of(client).cause.name == cause
+    probes = len(transport.asked(PROBE))
+    for status in (401, 403, 404):
+        transport.script = in_turn(error(status))
+        assert failure_of(client).evidence.is_key_accepted is is_accepted
+    assert (client.probe() is None) == (is_accepted is True)
+    assert len(transport.asked(PROBE)) == probes
+
+
+@pytest.mark.parametrize(
+    ("reply", "role"),
+    [
+        *((error(status), "a role") for status in (400, 402, 500)),
+        (Reply(401, b"<html>session has expired</html>"), "a role"),
+        (Reply(403, b"error code: 1020"), "a role"),
+        (LOST, "a role"),
+        (error(401), ""),
+    ],
+    ids=["400", "402", "500", "web page", "text", "lost", "no list"],
+)
+def test_what_the_key_has_no_part_in_makes_no_probe(
+    client: Client, transport: ScriptedTransport, reply: Reply, role: str
+) -> None:
+    transport.script = in_turn(reply)
+    assert failure_of(client, role=role).evidence.is_key_accepted is None
+    assert transport.asked(PROBE) == []
+
+
+def test_several_refusals_at_a_time_make_one_probe_for_which_nothing_else_waits(
+    client: Client, transport: ScriptedTransport
+) -> None:
+    probed, may_answer = threading.Event(), threading.Event()
+
+    def probe(_: str) -> Reply:
+        probed.set()
+        may_answer.wait(FOR_EVER)
+        return Reply(body={})
+
+    transport.script = by_path({PROBE: probe, "tags": error(403), "teams": GOOD})
+    failures = [background.start(lambda: failure_of(client)) for _ in range(4)]
+    assert probed.wait(FOR_EVER)
+    assert client.get(f"{BASE}teams", lambda _: "open", what="teams") == "open"
+    may_answer.set()
+    assert {f.result(FOR_EVER).cause.name for f in failures} == {"missing_role"}
+    assert len(transport.asked(PROBE)) == 1

@@ -1,27 +1,26 @@
 """Custom attributes become typed columns, by the metadata or else by the list's first page."""
 
-import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
+from functools import partial
 
 import pytest
-from fakes import BASE, PROBE, Reply, Script, ScriptedTransport, by_path, error
+from fakes import PROBE, Reply, Script, ScriptedTransport, by_path, error
+from sockets import FOR_EVER
 
-from source_kustomer.api.client import Client, Target
-from source_kustomer.api.probe import Probe
-from source_kustomer.columns import Column
+from source_kustomer.api.client import Client
 from source_kustomer.errors import Failure
 from source_kustomer.schema import custom_columns
+from source_kustomer.streams import Customers
 
-SAMPLE = f"{BASE}customers?page=1&pageSize=100"
-ACCEPTED = Reply(body={"data": {"id": "key"}})
 NO_ROLE = error(403)
+EXPIRED = error(401, "Expired token")
+TEXT, NUMBER = ["null", "string"], ["null", "number"]
 
-TEXT = {"type": ["null", "string"]}
-NUMBER = {"type": ["null", "number"]}
+Ask = Callable[..., dict[str, list[str]]]
 
 
-def metadata(properties: Mapping[str, object]) -> Reply:
+def metadata(properties: object) -> Reply:
     return Reply(body={"data": {"attributes": {"properties": properties}}})
 
 
@@ -29,191 +28,101 @@ def customers(*customs: object) -> Reply:
     return Reply(body={"data": [{"id": "c", "attributes": {"custom": c}} for c in customs]})
 
 
-def columns(
-    client: Client,
-    transport: ScriptedTransport,
-    definitions: Reply | Script,
-    sample: Reply | Script | None = None,
-    probe: Reply | Script = ACCEPTED,
-) -> dict[str, Column]:
-    transport.script = by_path(
-        {"metadata/customer": definitions, "customers": sample or customers(), PROBE: probe}
-    )
-    target = Target.of_list("customers", "role.of.the.list")
-    return custom_columns(client, Probe(client), target, SAMPLE, "customers", "customer")
-
-
-def forms(columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Return the columns by their attributes, without their descriptions."""
-    return {
-        name.removeprefix("custom_"): {k: v for k, v in column.items() if k != "description"}
-        for name, column in columns.items()
-    }
+GOLD = customers({"tierStr": "gold"})
 
 
 @pytest.fixture
-def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """Collect the warnings; they are complete when the columns have been returned."""
-    told: list[str] = []
+def ask(client: Client, transport: ScriptedTransport) -> Ask:
+    """Return the types of the columns, by what the metadata, the first page and the probe say."""
 
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+    def types(
+        answer: Reply | Script, sample: Reply | Script, probe: Reply | None = None
+    ) -> dict[str, list[str]]:
+        replies = {"metadata/customer": answer, "customers": sample}
+        transport.script = by_path({**replies, PROBE: probe or Reply(body={})})
+        first_page = partial(Customers(client).first_page, 100)
+        columns = custom_columns(client, "customers", "customer", first_page)
+        return {name: column["type"] for name, column in columns.items()}
 
-    handler = Collect(logging.WARNING)
-    logger = logging.getLogger("airbyte.source_kustomer")
-    logger.addHandler(handler)
-    yield told
-    logger.removeHandler(handler)
-
-
-def test_the_first_page_changes_nothing_that_the_metadata_say(
-    client: Client, transport: ScriptedTransport, warnings: list[str]
-) -> None:
-    sample = customers({"planStr": ["a"], "laterStr": "y"})
-    assert forms(columns(client, transport, metadata({"planStr": {}}), sample)) == {"planStr": TEXT}
-    assert warnings == []
-
-
-CLOSED = {
-    "missing role": (NO_ROLE, "lacks the role org.permission.metadata.read"),
-    "missing role as 401": (error(401), "lacks the role org.permission.metadata.read"),
-    "not there": (error(404), "does not offer the metadata of customers"),
-}
-
-
-@pytest.mark.parametrize(("closed", "reason"), CLOSED.values(), ids=CLOSED)
-def test_where_the_metadata_are_closed_the_first_page_tells_and_the_warning_says_why(
-    client: Client,
-    transport: ScriptedTransport,
-    warnings: list[str],
-    closed: Reply,
-    reason: str,
-) -> None:
-    sample = customers({"tierStr": "a"}, {"tierStr": "b", "sumNum": 1}, None, "odd", [])
-    found = columns(client, transport, closed, sample)
-    assert forms(found) == {"sumNum": NUMBER, "tierStr": TEXT}
-    (warning,) = warnings
-    assert warning.startswith("The custom attributes of customers are those of its first page only")
-    assert reason in warning
-    assert {*transport.sent} == {f"{BASE}metadata/customer", SAMPLE, f"{BASE}{PROBE}"}
-
-
-NO_METADATA = {
-    "server failure": (Reply(500), "busy_server"),
-    "limit": (error(429, retry_after="700"), "rate_limit"),
-    "rejected": (error(400), "rejected_request"),
-    "payment required": (error(402), "rejected_request"),
-    "gone": (error(410), "rejected_request"),
-    "web page": (Reply(200, b"<html>"), "no_api"),
-    "null": (Reply(body=None), "unexpected_document"),
-    "a list": (Reply(body=[]), "unexpected_document"),
-    "no data": (Reply(body={}), "unexpected_document"),
-    "other data": (Reply(body={"data": []}), "unexpected_document"),
-    "no attributes": (Reply(body={"data": {"attributes": None}}), "unexpected_document"),
-    "no properties": (
-        Reply(body={"data": {"attributes": {"properties": []}}}),
-        "unexpected_document",
-    ),
-}
-
-
-@pytest.mark.parametrize(("answer", "cause"), NO_METADATA.values(), ids=NO_METADATA)
-def test_whatever_else_the_metadata_answer_is_a_failure_and_not_fewer_columns(
-    client: Client, transport: ScriptedTransport, warnings: list[str], answer: Reply, cause: str
-) -> None:
-    with pytest.raises(Failure) as raised:
-        columns(client, transport, answer, customers({"tierStr": "a"}))
-    assert raised.value.cause.name == cause
-    assert not [warning for warning in warnings if "first page only" in warning]
+    return types
 
 
 @pytest.mark.parametrize(
-    ("sample", "cause"),
-    [
-        (Reply(500), "busy_server"),
-        (error(400), "rejected_request"),
-        (Reply(body=None), "unexpected_document"),
-        (Reply(body={"data": None}), "unexpected_document"),
-        (Reply(body={"data": {}}), "unexpected_document"),
-    ],
-    ids=["server failure", "rejected", "null", "no data", "other data"],
+    "sample", [customers({"planStr": ["a"], "laterStr": "y"}), NO_ROLE, Reply(500)]
 )
-def test_without_metadata_a_page_that_does_not_come_is_a_failure(
-    client: Client, transport: ScriptedTransport, sample: Reply, cause: str
+def test_what_the_metadata_say_counts_whatever_the_first_page_answers(
+    ask: Ask, caplog: pytest.LogCaptureFixture, sample: Reply
 ) -> None:
-    with pytest.raises(Failure) as raised:
-        columns(client, transport, NO_ROLE, sample)
-    assert raised.value.cause.name == cause
-    assert columns(client, transport, metadata({"tierStr": {}}), sample).keys() == {
-        "custom_tierStr"
-    }
+    assert ask(metadata({"planStr": {}}), sample) == {"custom_planStr": TEXT}
+    assert "first page only" not in caplog.text
+
+
+CLOSED = {
+    "missing role": (NO_ROLE, None, "lacks the role org.permission.metadata.read"),
+    "missing role as 401": (error(401), None, "lacks the role org.permission.metadata.read"),
+    "not there": (error(404), None, "does not offer the metadata of customers"),
+    "401 without a probe": (error(401), error(404), "does not accept the API key"),
+    "404 without a probe": (error(404), error(404), "knows no organization"),
+}
+
+
+@pytest.mark.parametrize(("closed", "probe", "reason"), CLOSED.values(), ids=CLOSED)
+def test_where_the_metadata_are_closed_the_first_page_tells_and_the_warning_says_why(
+    ask: Ask, caplog: pytest.LogCaptureFixture, closed: Reply, probe: Reply | None, reason: str
+) -> None:
+    sample = customers({"tierStr": "a"}, {"tierStr": "b", "sumNum": 1}, None, "odd", [])
+    assert ask(closed, sample, probe) == {"custom_tierStr": TEXT, "custom_sumNum": NUMBER}
+    (warning,) = (m for m in caplog.messages if m.startswith("The custom attributes of customers"))
+    assert "are those of its first page only" in warning
+    assert reason in warning
 
 
 @pytest.mark.parametrize("sample", [NO_ROLE, error(404)], ids=["missing role", "not there"])
-def test_a_list_that_is_closed_itself_has_no_columns_to_look_for(
-    client: Client, transport: ScriptedTransport, sample: Reply
+def test_a_list_that_is_closed_itself_has_no_columns_to_look_for(ask: Ask, sample: Reply) -> None:
+    assert ask(NO_ROLE, sample) == {}
+
+
+NO_COLUMNS = {
+    "server failure": (Reply(500), GOLD, None, "busy_server"),
+    "limit": (error(429, retry_after="700"), GOLD, None, "rate_limit"),
+    "rejected": (error(402), GOLD, None, "rejected_request"),
+    "null": (Reply(body=None), GOLD, None, "unexpected_document"),
+    "a list": (Reply(body=[]), GOLD, None, "unexpected_document"),
+    "other data": (Reply(body={"data": []}), GOLD, None, "unexpected_document"),
+    "no attributes": (Reply(body={"data": {}}), GOLD, None, "unexpected_document"),
+    "other properties": (metadata([]), GOLD, None, "unexpected_document"),
+    "no page": (NO_ROLE, Reply(500), None, "busy_server"),
+    "a page that is rejected": (NO_ROLE, error(400), None, "rejected_request"),
+    "no data": (NO_ROLE, Reply(body={"data": None}), None, "unexpected_document"),
+    "expired key": (EXPIRED, EXPIRED, EXPIRED, "expired_key"),
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "sample", "probe", "cause"), NO_COLUMNS.values(), ids=NO_COLUMNS
+)
+def test_whatever_else_comes_is_a_failure_and_not_fewer_columns(
+    ask: Ask, answer: Reply, sample: Reply, probe: Reply | None, cause: str
 ) -> None:
-    assert columns(client, transport, NO_ROLE, sample) == {}
-    assert [*columns(client, transport, metadata({"tierStr": {}}), sample)] == ["custom_tierStr"]
-
-
-def test_what_failed_once_is_asked_for_again(client: Client, transport: ScriptedTransport) -> None:
-    answers = iter([Reply(503), Reply(body={"data": None}), metadata({"tierStr": {}})])
-    found = columns(client, transport, lambda _: next(answers), customers({"laterStr": "a"}))
-    assert [*found] == ["custom_tierStr"]
-
-
-@pytest.mark.parametrize("status", [401, 404])
-def test_without_a_probe_the_first_page_tells_all_the_same(
-    client: Client, transport: ScriptedTransport, status: int
-) -> None:
-    probed = threading.Event()
-
-    def probe(_: str) -> Reply:
-        probed.set()
-        return error(404)
-
-    def opens_late(_: str) -> Reply:
-        probed.wait(60)
-        return customers({"tierStr": "a"})
-
-    found = columns(client, transport, error(status), opens_late, probe=probe)
-    assert [*found] == ["custom_tierStr"]
-
-
-def test_a_key_that_is_refused_is_a_failure(client: Client, transport: ScriptedTransport) -> None:
-    refused = error(401, "Expired token")
     with pytest.raises(Failure) as raised:
-        columns(client, transport, refused, refused, probe=refused)
-    assert raised.value.cause.name == "expired_key"
+        ask(answer, sample, probe)
+    assert raised.value.cause.name == cause
 
 
-def test_the_metadata_and_the_page_are_asked_for_at_once(
-    client: Client, transport: ScriptedTransport
+def test_both_are_asked_for_at_once_and_a_page_that_hangs_does_not_hold_up_the_metadata(
+    ask: Ask,
 ) -> None:
-    together = threading.Barrier(2)
-
-    def answer(reply: Reply) -> Script:
-        def when_both_are_asked(_: str) -> Reply:
-            together.wait(60)
-            return reply
-
-        return when_both_are_asked
-
-    columns(client, transport, answer(metadata({})), answer(customers()))
-    assert sorted(transport.sent) == [SAMPLE, f"{BASE}metadata/customer"]
-
-
-def test_a_page_that_hangs_does_not_hold_up_what_the_metadata_say(
-    client: Client, transport: ScriptedTransport
-) -> None:
-    over = threading.Event()
+    asked, over = threading.Event(), threading.Event()
 
     def hang(_: str) -> Reply:
-        over.wait(60)
-        return customers()
+        asked.set()
+        over.wait(FOR_EVER)
+        return GOLD
 
-    assert [*columns(client, transport, metadata({"tierStr": {}}), hang)] == ["custom_tierStr"]
+    def answer(_: str) -> Reply:
+        assert asked.wait(FOR_EVER)
+        return metadata({"planStr": {}})
+
+    assert ask(answer, hang) == {"custom_planStr": TEXT}
     assert not over.is_set()
     over.set()

@@ -5,20 +5,19 @@ import ssl
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from socket import create_server, socket
 
 import pytest
+import requests
 import trustme
 from fakes import BASE, KEY, VirtualClock
-from sockets import FOR_EVER, Server, Talk, hangs, http, read_head, repeats, says, then
+from sockets import Server, Talk, hangs, http, read_head, says, then
 
-from source_kustomer.api import transport
-from source_kustomer.api.client import Client, Target
+from source_kustomer import __version__
 from source_kustomer.api.transport import HttpTransport, Response
 from source_kustomer.config import Config
-from source_kustomer.errors import Evidence, Failure, Fault, cause_of
+from source_kustomer.errors import Evidence, Fault, cause_of
 from source_kustomer.timing import DEFAULT_TIMING, Timing
 
 MIB = 2**20
@@ -53,22 +52,13 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
+    """Return what a server with a company's own certificates takes, and the file of these."""
+    context, authority = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trustme.CA()
     authority.issue_cert("127.0.0.1", HOST).configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "certificates.pem"
-    authority.cert_pem.write_to_path(path)
-    return str(path)
+    bundle = tmp_path_factory.mktemp("tls") / "certificates.pem"
+    authority.cert_pem.write_to_path(bundle)
+    return context, str(bundle)
 
 
 def to(base_url: str, timing: Timing = DEFAULT_TIMING) -> HttpTransport:
@@ -79,18 +69,10 @@ def get(server: Server, timing: Timing = DEFAULT_TIMING, **options: int) -> Resp
     return to(server.url, timing).get(f"{server.url}tags?page=1", **options)
 
 
-def cause_of_failure(ask: Callable[[], Response]) -> str:
+def cause_of_failure(base_url: str, timing: Timing = DEFAULT_TIMING) -> str:
     with pytest.raises(Exception, match=r".") as raised:
-        ask()
+        to(base_url, timing).get(f"{base_url}tags")
     return cause_of(Evidence(exception=raised.value)).name
-
-
-def cause_within(base_url: str, timing: Timing) -> str:
-    """Return why a client that waits for a whole response gets none."""
-    client = Client(Config("acme", KEY, 80, base_url), timing=timing)
-    with pytest.raises(Failure) as raised:
-        client.get(f"{base_url}tags", lambda _: None, target=Target())
-    return raised.value.cause.name
 
 
 def test_a_response_is_whole(serve: Serve) -> None:
@@ -122,19 +104,7 @@ def test_a_request_carries_the_key_and_says_who_asks_for_what(
     assert f"Authorization: Bearer {KEY}" in lines
     assert "Accept: application/json" in lines
     assert "Accept-Encoding: gzip, deflate" in lines
-    assert [line for line in lines if line.startswith("User-Agent: airbyte-source-kustomer/")]
-
-
-def test_without_its_metadata_the_connector_still_says_who_asks(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def missing(_: str) -> str:
-        raise PackageNotFoundError
-
-    monkeypatch.setattr(transport, "version", missing)
-    server = serve(GOOD)
-    get(server)
-    assert "User-Agent: airbyte-source-kustomer/unknown" in server.heads[0]
+    assert f"User-Agent: airbyte-source-kustomer/{__version__}" in lines
 
 
 def test_a_redirect_is_not_followed_and_nothing_is_tried_again(serve: Serve) -> None:
@@ -147,57 +117,10 @@ def test_a_redirect_is_not_followed_and_nothing_is_tried_again(serve: Serve) -> 
     asks = to(server.url)
     assert asks.get(f"{server.url}tags").status == 302
     assert asks.get(f"{server.url}tags").status == 503
-    assert cause_of_failure(lambda: asks.get(f"{server.url}tags")) == "connection"
+    with pytest.raises(requests.ConnectionError):
+        asks.get(f"{server.url}tags")
     assert len(server.heads) == 3
     assert other.connections == 0
-
-
-SLOW = {
-    "headers": repeats(b"x", b"HTTP/1.1 200 OK\r\nX-Trickle: "),
-    "100 Continue": repeats(b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "body": repeats(b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"),
-    "chunks": repeats(b"1\r\nx\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
-    "error": repeats(b"x", b"HTTP/1.1 500 No\r\nContent-Length: 100000\r\n\r\n"),
-    "silence": hangs,
-}
-HURRIED = Timing(connect=FOR_EVER, silence=FOR_EVER, response=0.15, backoff=0)
-
-
-@pytest.mark.parametrize("talk", SLOW.values(), ids=SLOW)
-def test_a_whole_response_has_a_deadline(serve: Serve, talk: Talk) -> None:
-    assert cause_within(serve(talk).url, HURRIED) == "timeout"
-
-
-def begins_a_record(connection: socket) -> None:
-    connection.recv(1)
-    # The beginning of a long record of TLS.
-    repeats(b"\0", b"\x16\x03\x03\x3f\xff")(connection)
-
-
-@pytest.mark.parametrize("talk", [hangs, begins_a_record], ids=["hangs", "trickles"])
-def test_a_tls_handshake_ends_by_the_deadline(serve: Serve, talk: Talk) -> None:
-    class Deaf(Server):
-        def _serve(self, connection: socket) -> None:
-            talk(connection)
-
-    server = Deaf()
-    assert cause_within(server.url.replace("http", "https", 1), HURRIED) == "timeout"
-    server.close()
-
-
-TUNNELS = {
-    "headers": repeats(b"x", b"HTTP/1.1 200 OK\r\nX-Trickle: "),
-    "handshake": then(says(b"HTTP/1.1 200 OK\r\n\r\n"), begins_a_record),
-    "silence": hangs,
-}
-
-
-@pytest.mark.parametrize("talk", TUNNELS.values(), ids=TUNNELS)
-def test_a_tunnel_through_a_proxy_ends_by_the_deadline(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, talk: Talk
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{serve(talk).port}")
-    assert cause_within(BASE, HURRIED) == "timeout"
 
 
 @pytest.mark.parametrize(
@@ -207,14 +130,13 @@ def test_a_tunnel_through_a_proxy_ends_by_the_deadline(
 )
 def test_silence_is_a_timeout(serve: Serve, first: list[bytes]) -> None:
     server = serve(then(says(*first), hangs))
-    assert cause_of_failure(lambda: get(server, Timing(silence=0.1))) == "timeout"
+    assert cause_of_failure(server.url, Timing(silence=0.1)) == "timeout"
 
 
 def test_a_connection_that_is_refused_is_no_timeout() -> None:
     with create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/v1/"
-    assert cause_of_failure(lambda: to(url).get(url)) == "connection"
+    assert cause_of_failure(f"http://127.0.0.1:{port}/v1/") == "connection"
 
 
 def test_a_body_may_be_as_large_as_asked_and_no_larger(serve: Serve) -> None:
@@ -227,14 +149,21 @@ def test_a_body_may_be_as_large_as_asked_and_no_larger(serve: Serve) -> None:
     assert len(get(server).content) == MIB + 1
 
 
-ZEROS = bytes(32 * MIB)
-PACKED = {"gzip": gzip.compress(ZEROS, 1), "deflate": zlib.compress(ZEROS, 1)}
-PACKED["gzip, gzip"] = gzip.compress(PACKED["gzip"])
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "gzip, gzip": lambda body: gzip.compress(gzip.compress(body)),
+}
 
 
-@pytest.mark.parametrize("encoding", PACKED)
-def test_a_body_that_unpacks_without_end_takes_little_memory(serve: Serve, encoding: str) -> None:
-    server = serve(says(http(PACKED[encoding], "200 OK", f"Content-Encoding: {encoding}")))
+@pytest.mark.parametrize("encoding", PACKERS)
+def test_a_packed_body_is_unpacked_and_takes_little_memory_where_that_does_not_end(
+    serve: Serve, encoding: str
+) -> None:
+    bodies = (b'{"a": 1}' * 20_000, bytes(32 * MIB))
+    packed = [http(PACKERS[encoding](b), "200 OK", f"Content-Encoding: {encoding}") for b in bodies]
+    server = serve(*map(says, packed))
+    assert get(server).content == bodies[0]
     tracemalloc.start()
     try:
         with pytest.raises(Fault, match="large_body"):
@@ -243,17 +172,6 @@ def test_a_body_that_unpacks_without_end_takes_little_memory(serve: Serve, encod
     finally:
         tracemalloc.stop()
     assert peak < 8 * MIB
-
-
-@pytest.mark.parametrize(
-    ("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
-)
-def test_a_packed_body_is_unpacked(
-    serve: Serve, encoding: str, pack: Callable[[bytes], bytes]
-) -> None:
-    body = b'{"a": 1}' * 20_000
-    server = serve(says(http(pack(body), "200 OK", f"Content-Encoding: {encoding}")))
-    assert get(server).content == body
 
 
 CUT = {
@@ -270,7 +188,7 @@ def test_a_body_that_is_cut_is_broken_but_an_errors_status_and_headers_are_known
     serve: Serve, cut: bytes
 ) -> None:
     server = serve(says(b"HTTP/1.1 200 OK\r\n" + cut, then_closes=True))
-    assert cause_of_failure(lambda: get(server)) == "broken_body"
+    assert cause_of_failure(server.url) == "broken_body"
     server = serve(says(b"HTTP/1.1 503 No\r\nRetry-After: 7\r\n" + cut, then_closes=True))
     response = get(server)
     assert (response.status, response.headers["retry-after"]) == (503, "7")
@@ -281,7 +199,7 @@ def test_of_an_error_the_beginning_is_read(serve: Serve) -> None:
     server = serve(says(http(b"x" * MIB, "400 No")), GOOD)
     asks = to(server.url)
     response = asks.get(f"{server.url}tags")
-    assert response.status == 400
+    assert (response.status, response.is_error) == (400, True)
     assert 64 * 1024 <= len(response.content) <= 128 * 1024
     assert asks.get(f"{server.url}tags").content == b"{}"
 
@@ -307,50 +225,33 @@ def test_plain_http_to_this_machine_never_goes_through_a_proxy(
     assert proxy.connections == 0
 
 
-def unusable() -> dict[str, str | int]:
-    with pytest.raises(Fault) as raised:
-        to(BASE).get(f"{BASE}tags")
-    assert raised.value.name == "local_setting"
-    return raised.value.details
-
-
 @pytest.mark.parametrize(
     ("variable", "address"),
     [
         ("HTTPS_PROXY", "socks5://127.0.0.1:1080"),
         ("https_proxy", "ftp://proxy"),
         ("ALL_PROXY", "http://"),
-        ("HTTPS_PROXY", "http://:3128"),
         ("HTTPS_PROXY", "http://[::1"),
-        ("HTTPS_PROXY", "http://proxy:99999"),
-        ("HTTPS_PROXY", "proxy:0"),
-        ("HTTPS_PROXY", "proxy:port"),
+        ("HTTPS_PROXY", "proxy:99999"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_named_at_once(
+def test_a_proxy_that_cannot_be_used_is_told(
     monkeypatch: pytest.MonkeyPatch, variable: str, address: str
 ) -> None:
     monkeypatch.setenv(variable, address)
-    details = unusable()
-    assert variable.upper() in str(details["setting"])
-    assert "proxy" in str(details["fault"])
+    assert cause_of_failure(BASE) == "proxy"
 
 
 @pytest.mark.parametrize("variable", CERTIFICATES)
-def test_a_companys_own_certificates_are_used_and_named_where_they_are_missing(
-    serve: Serve,
-    tls: ssl.SSLContext,
-    bundle: str,
-    monkeypatch: pytest.MonkeyPatch,
-    variable: str,
+def test_a_companys_own_certificates_are_those_of_the_first_variable_that_names_a_file(
+    serve: Serve, tls: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    server = serve(GOOD, tls=tls)
-    assert cause_of_failure(lambda: get(server)) == "tls"
-    assert server.heads == []
+    context, bundle = tls
+    server = serve(GOOD, tls=context)
+    assert cause_of_failure(server.url) == "tls"
     monkeypatch.setenv(variable, f"{bundle}.missing")
-    details = unusable()
-    assert details["setting"] == variable
-    assert "certificates" in str(details["fault"])
+    assert cause_of_failure(server.url) == "tls"
+    assert (server.connections, server.heads) == (1, [])
     monkeypatch.setenv(variable, bundle)
     for other in CERTIFICATES[CERTIFICATES.index(variable) + 1 :]:
         monkeypatch.setenv(other, "/missing.pem")
@@ -363,7 +264,7 @@ def test_a_proxy_that_refuses_is_told_apart_and_never_sees_the_key(
 ) -> None:
     proxy = serve(says(http(b"", status)))
     monkeypatch.setenv("HTTPS_PROXY", f"http://ann:secret@127.0.0.1:{proxy.port}")
-    assert cause_of_failure(lambda: to(BASE).get(f"{BASE}tags")) == "proxy"
+    assert cause_of_failure(BASE) == "proxy"
     (head,) = proxy.heads
     assert head.startswith(f"CONNECT {HOST}:443 HTTP")
     assert "\r\nProxy-Authorization: Basic " in head
@@ -372,13 +273,14 @@ def test_a_proxy_that_refuses_is_told_apart_and_never_sees_the_key(
 
 
 def test_https_goes_through_the_tunnel_of_a_proxy(
-    serve: Serve, tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, tls: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    context, bundle = tls
     asked: list[str] = []
 
     def talk(connection: socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        with tls.wrap_socket(connection, server_side=True) as tunnel:
+        with context.wrap_socket(connection, server_side=True) as tunnel:
             asked.append(read_head(tunnel))
             GOOD(tunnel)
 
