@@ -12,22 +12,21 @@ from fakes import BASE, KEY, ScriptedTransport, VirtualClock, page
 from typing_extensions import override
 
 from source_kustomer.api.client import Client, Traffic
-from source_kustomer.api.rate_limit import RateLimiter
 from source_kustomer.config import Config
 from source_kustomer.paging.reader import Reader
 from source_kustomer.progress import Progress
 from source_kustomer.timing import DEFAULT_TIMING
 
 
-class Limiter(RateLimiter):
-    """A limiter that has waited as long as it is told."""
+class Counted(Client):
+    """A client that counts what it is told."""
 
-    seconds = 50.0
+    counts = Traffic(requests=900, retries=5, received_bytes=1_000_000, waited=50.0)
 
     @property
     @override
-    def waited(self) -> float:
-        return self.seconds
+    def traffic(self) -> Traffic:
+        return self.counts
 
 
 class Reading:
@@ -36,12 +35,9 @@ class Reading:
     def __init__(self, clock: VirtualClock, pages: int, **meta: object) -> None:
         self.clock, self.pages, self.meta = clock, pages, meta
         config = Config.parse({"org_name": "acme", "api_key": KEY}, {})
-        self.limiter = Limiter(config.share, clock=clock)
-        transport = ScriptedTransport(clock)
-        client = Client(config, transport=transport, limiter=self.limiter, clock=clock)
-        self.traffic = Traffic()
+        self.client = Counted(config, transport=ScriptedTransport(clock), clock=clock)
         self.reader = Reader(f"{BASE}tags", 100, look=DEFAULT_TIMING.look)
-        self.progress = Progress("tags", client, self.traffic)
+        self.progress = Progress("tags", self.client)
 
     def page(self, seconds: float = 0.0) -> list[AirbyteMessage]:
         """Take in the next page after so many seconds."""
@@ -87,8 +83,7 @@ def test_the_last_line_says_what_this_list_took_and_not_what_was_before_it(
     reading.clock.advance(seconds - 2)
     for _ in range(3):
         reading.page(1)
-    reading.traffic.add(requests=1_016, retries=3, received_bytes=7_340_000)
-    reading.limiter.seconds = 62.0
+    reading.client.counts = Traffic(1_916, 8, 8_340_000, 62.0)
     with caplog.at_level(logging.INFO, "airbyte.source_kustomer"):
         reading.progress.finish(reading.reader)
     (record,) = caplog.records
