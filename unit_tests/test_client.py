@@ -138,6 +138,15 @@ def test_no_attempt_begins_after_the_time_of_a_page_beside_what_the_limit_takes(
     assert len(transport.sent) == 2 + 4
 
 
+def test_a_wait_that_ends_after_the_time_of_a_page_is_not_begun(
+    transport: ScriptedTransport,
+) -> None:
+    client = connected(transport, timing=replace(DEFAULT_TIMING, page=20, backoff=16))
+    transport.script = in_turn(replace(OUTAGE, takes=10))
+    assert failure_of(client).cause.name == "busy_server"
+    assert len(transport.sent) == 1
+
+
 def test_no_attempt_begins_after_the_time_of_a_command(transport: ScriptedTransport) -> None:
     timing = replace(DEFAULT_TIMING, backoff=10, longest_backoff=10)
     transport.script = in_turn(replace(OUTAGE, takes=10.1))
