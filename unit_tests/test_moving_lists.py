@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moving import Driver, Move, MovingList, ReadError, Total, true_total
+from moving import Damage, Move, MovingList, Reading, Total, told, true_total
 
 # Many small examples find more than few large ones: ten records a page, thirty pages.
 quickly = settings(max_examples=20, deadline=None, derandomize=True, database=None)
@@ -18,36 +18,30 @@ quickly = settings(max_examples=20, deadline=None, derandomize=True, database=No
 seeds = st.integers(0, 2**32)
 lengths = st.one_of(st.integers(0, 300), st.sampled_from([0, 1, 9, 10, 11, 100, 101]))
 past_ends = st.sampled_from([200, 404, 400])
+never, nonsense = told(None), told(10**300)
+
+
+def as_text(_: int, total: int) -> object:
+    return f" {total} "
+
+
+totals = st.sampled_from([true_total, as_text, never, nonsense])
 
 
 def old(count: int) -> list[str]:
     return [f"old{n}" for n in range(count)]
 
 
-def as_text(_: MovingList, __: int, total: int) -> object:
-    return f" {total} "
-
-
-def never(_: MovingList, __: int, ___: int) -> object:
-    return None
-
-
-def nonsense(_: MovingList, __: int, ___: int) -> object:
-    return 10**300
-
-
-totals = st.sampled_from([true_total, as_text, never, nonsense])
-
-
-def is_whole(served: MovingList, ids: list[str]) -> bool:
-    return served.always <= {*ids} and len(ids) == len({*ids})
+def is_whole(served: MovingList, reading: Reading) -> bool:
+    ids = reading.ids
+    return not reading.cause and served.always <= {*ids} and len(ids) == len({*ids})
 
 
 def removals(dice: Random, often: float, most: int) -> Move:
     """Now and then records vanish, from the front or anywhere."""
 
     def move(served: MovingList) -> None:
-        if served.ids and dice.random() < often:
+        if often and served.ids and dice.random() < often:
             index = dice.choice([0, dice.randrange(len(served.ids))])
             served.remove(index, dice.randint(1, most))
 
@@ -58,12 +52,59 @@ def additions(dice: Random, often: float, most: int, where: str) -> Move:
     """Now and then records appear, at one end or anywhere."""
 
     def move(served: MovingList) -> None:
-        if dice.random() < often:
+        if often and dice.random() < often:
             length = len(served.ids)
             places = {"front": 0, "end": length, "anywhere": dice.randint(0, length)}
             served.add(places[where], dice.randint(1, most))
 
     return move
+
+
+# With 150 reads each, and 300 where 2 % are added and removed, these are CONTRIBUTING's numbers.
+READS = 40
+
+
+@pytest.mark.parametrize(
+    ("removed", "added", "behind", "lacks", "ahead", "short", "requests"),
+    [
+        (0.02, 0, 0, 0, 0, 0, 31.8),
+        (0.02, 0, 0, 0, 6, 0, 32.2),
+        (0.05, 0, 0, 0, 6, 0, 35.8),
+        (0.2, 0, 0, 0, 0, 0, 49.6),
+        (0.2, 0, 0, 0, 6, 0, 56.7),
+        (0.5, 0, 0, 0, 0, 0, 90.4),
+        (0, 0, 0.05, 1, 0, 0, 31.6),
+        (0, 0, 0.3, 25, 0, 0, 43.4),
+        (0.02, 0.02, 0, 0, 6, 2, 33.1),
+        (0.05, 0.05, 0, 0, 6, 10, 38.2),
+        (0.05, 0.05, 0, 0, 0, 2, 35.0),
+    ],
+)
+def test_what_a_list_that_moves_costs_is_what_is_documented(
+    *, removed: float, added: float, behind: float, lacks: int, ahead: int, short: int,
+    requests: float,
+) -> None:  # fmt: skip
+    whole = sent = 0
+    for seed in range(READS):
+        dice = Random(seed)
+        vanish, appear = removals(dice, removed, 4), additions(dice, added, 4, "anywhere")
+
+        def move(served: MovingList) -> None:
+            vanish(served)  # noqa: B023
+            appear(served)  # noqa: B023
+
+        served = MovingList(
+            old(300),
+            move=move,
+            behind=lacks,
+            is_behind=lambda _: dice.random() < behind,  # noqa: B023
+        )
+        reading = Reading(served, ahead=ahead, dice=dice)
+        assert not reading.cause
+        whole += is_whole(served, reading)
+        sent += reading.requests
+    assert whole >= READS - short
+    assert sent / READS == pytest.approx(requests, rel=0.1)
 
 
 @quickly
@@ -85,18 +126,16 @@ def test_a_list_that_stays_is_whole(
         past_end=200 if has_cursors else past_end,
         promises_one_more=promises,
     )
-    try:
-        reading = Driver(served, ahead=ahead).read()
-    except ReadError as e:
+    reading = Reading(served, ahead=ahead)
+    if reading.cause:
         # Only a total tells that a page that is refused is the end.
-        assert e.cause.name == "lost_page"
+        assert reading.cause == "lost_page"
         assert total in {never, nonsense}
         assert promises
         assert served.past_end != 200
     else:
-        assert reading.ids == old(length)
-        assert reading.warnings == []
-        assert len(served.requests) <= length // 10 + 6
+        assert (reading.ids, reading.warnings) == (old(length), [])
+        assert reading.requests <= length // 10 + 6
 
 
 @pytest.mark.parametrize("kind", ["removals", "front", "end", "anywhere"])
@@ -109,36 +148,27 @@ def test_a_list_that_stays_is_whole(
     most=st.sampled_from([1, 4]),
     stop=st.integers(1, 40),
     past_end=past_ends,
+    total=totals,
 )
 def test_what_stays_in_a_list_that_moves_arrives_in_a_read_and_a_resumed_one(
     *, kind: str, seed: int, length: int, ahead: int, often: float, most: int, stop: int,
-    past_end: int,
+    past_end: int, total: Total,
 ) -> None:  # fmt: skip
+    """Where a list grows only, it need not tell a total."""
     dice = Random(seed)
-    move = removals(dice, often, most)
-    if kind != "removals":
-        move = additions(dice, often, most, kind)
-    served = MovingList(old(length), past_end=past_end, move=move)
-    driver = Driver(served, ahead=ahead, dice=dice)
-    try:
-        ids = driver.read(pages=stop).ids
-        if "next" in driver.state:
-            ids += driver.read(driver.state).ids
-    except ReadError as e:
-        assert e.cause.name in {"second_look", "lost_page"}
+    served = MovingList(old(length), past_end=past_end)
+    if kind == "removals":
+        served.move = removals(dice, often, most)
+    else:
+        served.move, served.total = additions(dice, often, most, kind), total
+    readings = [Reading(served, ahead=ahead, dice=dice, pages=stop)]
+    if not readings[0].cause and readings[0].rest:
+        readings.append(Reading(served, readings[0].rest, ahead=ahead, dice=dice))
+    if readings[-1].cause:
+        assert readings[-1].cause in {"second_look", "lost_page"}
         assert (often, kind) in {(0.5, "removals"), (0.2, "removals"), (0.5, "end")}
     else:
-        assert served.always <= {*ids}
-
-
-@quickly
-@given(seed=seeds, length=lengths, where=st.sampled_from(["front", "end", "anywhere"]))
-def test_what_stays_in_a_list_that_grows_arrives_without_a_total(
-    seed: int, length: int, where: str
-) -> None:
-    move = additions(Random(seed), 0.3, 4, where)
-    served = MovingList(old(length), total=never, move=move, past_end=404)
-    assert is_whole(served, Driver(served).read().ids)
+        assert served.always <= {i for reading in readings for i in reading.ids}
 
 
 @quickly
@@ -148,25 +178,11 @@ def test_a_total_that_is_told_now_and_then_betrays_what_slid(
 ) -> None:
     dice = Random(seed)
 
-    def sometimes(served: MovingList, page: int, total: int) -> object:
-        is_silent = page > 1 and page * served.size < total and dice.random() < silence
-        return None if is_silent else total
+    def sometimes(page: int, total: int) -> object:
+        return None if 1 < page < total / 10 and dice.random() < silence else total
 
     served = MovingList(old(length), total=sometimes, move=removals(dice, 0.05, 3))
-    assert is_whole(served, Driver(served).read().ids)
-
-
-@pytest.mark.parametrize(("often", "requests"), [(0.02, 31.8), (0.05, 35.8), (0.2, 49.6)])
-@pytest.mark.parametrize("ahead", [0, 6])
-def test_removals_cost_a_few_requests(often: float, requests: float, ahead: int) -> None:
-    total = 0
-    for seed in range(40):
-        dice = Random(seed)
-        served = MovingList(old(300), move=removals(dice, often, 4))
-        assert is_whole(served, Driver(served, ahead=ahead, dice=dice).read().ids)
-        total += len(served.requests)
-    # Pages that are fetched ahead are older.
-    assert total / 40 <= requests * (1.25 if ahead else 1.1)
+    assert is_whole(served, Reading(served))
 
 
 @quickly
@@ -177,10 +193,9 @@ def test_removals_cost_a_few_requests(often: float, requests: float, ahead: int)
     is_newest_first=st.booleans(),
     ahead=st.sampled_from([0, 0, 3]),
 )
-def test_servers_that_are_behind_cost_a_few_requests(
+def test_servers_that_are_behind_three_times_in_ten_cost_a_few_requests(
     *, seed: int, length: int, behind: int, is_newest_first: bool, ahead: int
 ) -> None:
-    """Three in ten responses come from a server that lacks the newest records."""
     dice = Random(seed)
     served = MovingList(
         old(length),
@@ -188,8 +203,9 @@ def test_servers_that_are_behind_cost_a_few_requests(
         behind=behind,
         is_behind=lambda _: dice.random() < 0.3,
     )
-    assert is_whole(served, Driver(served, ahead=ahead, dice=dice).read().ids)
-    assert len(served.requests) <= 5 * (length // 10 + 5)
+    reading = Reading(served, ahead=ahead, dice=dice)
+    assert is_whole(served, reading)
+    assert reading.requests <= 5 * (length // 10 + 5)
 
 
 @pytest.mark.parametrize("is_newest_first", [True, False], ids=["newest first", "oldest first"])
@@ -204,11 +220,11 @@ def test_of_two_servers_that_take_turns_one_may_lack_a_record(
         behind=1,
         is_behind=lambda it: len(it.requests) % 2 == starts_behind,
     )
-    reading = Driver(served).read()
-    assert is_whole(served, reading.ids)
+    reading = Reading(served)
+    assert is_whole(served, reading)
     # The newest record may be missed, which the total tells.
-    assert reading.warnings in ([], ["short_list"])
-    assert len(served.requests) <= 120
+    assert {name for name, _ in reading.warnings} <= {"short_list"}
+    assert reading.requests <= 120
 
 
 @pytest.mark.parametrize("length", [1050, 1100])
@@ -218,16 +234,13 @@ def test_one_page_whose_total_is_wrong_for_ever_costs_no_record(
     length: int, wrong: int, by: int
 ) -> None:
     served = MovingList(
-        old(length), size=100, total=lambda _, page, total: total + by * (page == wrong)
+        old(length), size=100, total=lambda page, total: total + by * (page == wrong)
     )
-    try:
-        reading = Driver(served).read()
-    except ReadError as e:
-        assert e.cause.name in {"second_look", "fallen_total", "cut_off"}
-    else:
-        assert reading.ids == old(length)
-        assert set(reading.warnings) <= {"short_list"}
-    assert len(served.requests) <= 250
+    reading = Reading(served)
+    assert reading.cause in {"", "second_look", "fallen_total", "cut_off"}
+    assert reading.cause or reading.ids == old(length)
+    assert {name for name, _ in reading.warnings} <= {"short_list"}
+    assert reading.requests <= 250
 
 
 def short(response: dict[str, Any]) -> None:
@@ -265,37 +278,45 @@ def no_list(response: dict[str, Any]) -> None:
 
 
 DAMAGES = [short, ended, empty, cut, emptied, misnumbered, unlinked, no_list]
+# On how many pages the total is told.
+tells = pytest.mark.parametrize("told_on", [99, 0, 1], ids=["always", "never", "on the first page"])
+pages_by = pytest.mark.parametrize("has_cursors", [False, True], ids=["numbers", "cursors"])
 
 
+@tells
+@pages_by
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("told", [99, 0, 1], ids=["always", "never", "on the first page"])
-@pytest.mark.parametrize("has_cursors", [False, True], ids=["numbers", "cursors"])
 def test_damage_that_passes_is_outlived_at_every_request(
-    *, damage: Any, told: int, has_cursors: bool
+    *, damage: Damage, told_on: int, has_cursors: bool
 ) -> None:
     for length in (9, 35, 40):
         for at in range(1, 6):
             served = MovingList(
                 old(length),
                 has_cursors=has_cursors,
-                total=lambda _, page, total: total if page <= told else None,
-                damage=(at, damage),
+                total=lambda page, total: total if page <= told_on else None,
+                damage=damage,
+                damaged=[at],
             )
-            reading = Driver(served).read()
-            assert (reading.ids, reading.warnings) == (old(length), [])
+            reading = Reading(served)
+            assert (reading.ids, reading.cause, reading.warnings) == (old(length), "", [])
+            assert reading.requests <= length // 10 + 4
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_that_passes_is_outlived_while_pages_are_read_again(damage: Any) -> None:
+def test_damage_that_passes_is_outlived_while_pages_are_read_again(damage: Damage) -> None:
     for at in range(6, 12):
         served = MovingList(
             old(100),
-            move=lambda it: it.remove(0, 9) if len(it.requests) == 5 else None,
-            damage=(at, damage),
+            move=lambda it: it.remove(0, 9 * (len(it.requests) == 5)),
+            damage=damage,
+            damaged=[at],
         )
-        assert is_whole(served, Driver(served).read().ids)
+        assert is_whole(served, Reading(served))
 
 
+@tells
+@pages_by
 @pytest.mark.parametrize(
     ("damage", "cause"),
     [
@@ -306,24 +327,21 @@ def test_damage_that_passes_is_outlived_while_pages_are_read_again(damage: Any) 
         (no_list, "unexpected_document"),
     ],
 )
-@pytest.mark.parametrize("told", [99, 1], ids=["always", "on the first page"])
-@pytest.mark.parametrize("has_cursors", [False, True], ids=["numbers", "cursors"])
 def test_damage_that_stays_ends_in_its_sentence(
-    *, damage: Any, cause: str, told: int, has_cursors: bool
+    *, damage: Damage, cause: str, told_on: int, has_cursors: bool
 ) -> None:
     for at in range(1, 8):
         served = MovingList(
-            old(100 if damage != empty else 200),
+            old(200),
             has_cursors=has_cursors,
-            total=lambda _, page, total: total if page <= told else None,
-            damage=(at, damage),
-            is_damaged_for_ever=True,
+            total=lambda page, total: total if page <= max(1, told_on) else None,
+            damage=damage,
+            damaged=range(at, 1_000),
         )
-        with pytest.raises(ReadError) as error:
-            Driver(served).read()
-        assert error.value.cause.name == cause
-        assert cause != "cut_off" or error.value.details["total"] == 100
-        assert len(served.requests) <= 25
+        reading = Reading(served)
+        assert reading.cause == cause
+        assert cause != "cut_off" or reading.details["total"] == 200
+        assert reading.requests <= 25
 
 
 @quickly
@@ -331,24 +349,21 @@ def test_damage_that_stays_ends_in_its_sentence(
     seed=seeds,
     length=st.integers(1, 300),
     at=st.integers(1, 30),
-    damage=st.sampled_from([*set(DAMAGES) - {short, empty}]),
+    damage=st.sampled_from([ended, cut, emptied, misnumbered, unlinked, no_list]),
     often=st.sampled_from([0.0, 0.1, 0.3]),
     ahead=st.integers(0, 4),
 )
 def test_damage_that_stays_in_a_list_that_moves_never_costs_a_page(
-    seed: int, length: int, at: int, damage: Any, often: float, ahead: int
+    seed: int, length: int, at: int, damage: Damage, often: float, ahead: int
 ) -> None:
     """A read that ends is short by less than a page, which a key may not be allowed to see."""
     dice = Random(seed)
     served = MovingList(
-        old(length), move=removals(dice, often, 1), damage=(at, damage), is_damaged_for_ever=True
+        old(length), move=removals(dice, often, 1), damage=damage, damaged=range(at, 10_000)
     )
-    try:
-        reading = Driver(served, ahead=ahead, dice=dice).read()
-    except ReadError as e:
-        assert e.cause.name in {"cut_off", "wrong_page", "unexpected_document", "second_look"}
-    else:
-        assert len(served.always - {*reading.ids}) < served.size
+    reading = Reading(served, ahead=ahead, dice=dice)
+    assert reading.cause in {"", "cut_off", "wrong_page", "unexpected_document", "second_look"}
+    assert reading.cause or len(served.always - {*reading.ids}) < served.size
 
 
 @pytest.mark.parametrize("size", [500, 100, 10])
@@ -364,16 +379,18 @@ def test_a_page_that_times_out_is_read_in_tenths_and_the_others_are_full(
     served = MovingList(
         old(length),
         size=size,
-        parameters=data.draw(st.sampled_from([{}, {"x": "y z"}])),
+        link=data.draw(st.sampled_from([{}, {"x": "y z"}])),
         heavy=f"old{data.draw(st.integers(0, length - 1))}",
         largest=data.draw(st.sampled_from([size // 10, 1 + (size == 500) * 4])),
         move=removals(dice, often, 1),
     )
-    driver = Driver(served, ahead=data.draw(st.integers(0, 3)), dice=dice)
-    ids = driver.read(pages=data.draw(st.integers(1, 4))).ids
-    if "next" in driver.state:
-        ids += driver.read(driver.state).ids
-    assert served.always <= {*ids}
+    ahead = data.draw(st.integers(0, 3))
+    reading = Reading(served, ahead=ahead, dice=dice, pages=data.draw(st.integers(1, 4)))
+    ids = reading.ids
+    if reading.rest:
+        reading = Reading(served, reading.rest, ahead=ahead, dice=dice)
+    assert not reading.cause
+    assert served.always <= {*ids, *reading.ids}
     # Six attempts at each size, ten tenths each, and what a resumed read asks for once more.
     assert often or len(served.requests) <= 4 + 3 * (6 + 10) + 6
 
@@ -381,11 +398,12 @@ def test_a_page_that_times_out_is_read_in_tenths_and_the_others_are_full(
 @quickly
 @given(seed=seeds, length=st.integers(0, 150), total=totals, often=st.sampled_from([0.0, 0.2]))
 def test_each_state_gives_the_rest(seed: int, length: int, total: Total, often: float) -> None:
-    tells = total in {true_total, as_text}
-    served = MovingList(old(length), total=total, move=removals(Random(seed), often * tells, 2))
-    reading = Driver(served).read()
+    often *= total in {true_total, as_text}
+    served = MovingList(old(length), total=total, move=removals(Random(seed), often, 2))
+    reading = Reading(served)
     # The list rests from where a read stops; what vanished since is betrayed by the state's total.
     served.move = lambda _: None
-    for state, came in zip(reading.states, reading.came, strict=True):
-        if "next" in state:
-            assert served.always <= {*reading.ids[:came], *Driver(served).read(state).ids}
+    for state, came in zip(reading.states[:-1], reading.came, strict=False):
+        rest = Reading(served, state)
+        assert not rest.cause
+        assert served.always <= {*reading.ids[:came], *rest.ids}

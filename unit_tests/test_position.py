@@ -18,10 +18,7 @@ LAST = {"last": "page=1&pageSize=100"}
 @pytest.mark.parametrize(
     "state",
     [
-        {},
-        {"next": "page=2&pageSize=100"},
-        {"size": 100},
-        {"page": 3},
+        *({}, {"page": 3}, {"size": 100}, {"next": "page=2&pageSize=100"}),
         *(STATE | {"next": n} for n in (2, None, "", "page=0&pageSize=100", "page=2#fragment")),
         STATE | {"next": "page=2\r\nHost: evil.example"},
         STATE | {"next": "cursor=" + "x" * 9000},
@@ -39,18 +36,12 @@ def test_a_state_from_elsewhere_is_refused(state: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("last", [{}, LAST], ids=["this version", "0.1.0"])
 @pytest.mark.parametrize(
-    "state",
-    [
-        STATE,
-        ALL,
-        STATE | {"size": 1, "total": 0},
-        STATE | {"next": "page=1"},
-        ALL | {"next": "a=b"},
-    ],
+    "known", [{}, ALL, {"size": 1, "total": 0}, {"next": "page=1"}, ALL | {"next": "a=b"}]
 )
 def test_a_state_of_this_version_or_the_one_before_is_resumed(
-    state: dict[str, Any], last: dict[str, Any]
+    known: dict[str, Any], last: dict[str, Any]
 ) -> None:
+    state = STATE | known
     assert Position.parse(state | last).state == {"records": 0, "total_at": 0} | state
 
 
