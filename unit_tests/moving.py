@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from source_kustomer.errors import Evidence, Fault, cause_of
@@ -21,6 +22,7 @@ Move = Callable[["MovingList"], None]
 Total = Callable[[int, int], object]
 # Changes a response, or returns the status that comes instead.
 Damage = Callable[[dict[str, Any]], int | None]
+Served = Callable[[str], Response]
 
 
 def document(ids: list[str], following: object, **meta: object) -> dict[str, Any]:
@@ -38,14 +40,6 @@ def told(total: object) -> Total:
     return lambda *_: total
 
 
-class Served(Protocol):
-    """What a list is read from, in pages of a size."""
-
-    size: int
-
-    def respond(self, query: str) -> Response: ...
-
-
 @dataclass
 class MovingList:
     """A list that is paged by numbers or cursors, and that moves before each request.
@@ -57,7 +51,6 @@ class MovingList:
     """
 
     ids: list[str]
-    size: int = 10
     clamp: int = 10_000
     is_newest_first: bool = False
     has_cursors: bool = False
@@ -90,11 +83,12 @@ class MovingList:
         self.ids[index:index] = [f"new{self.made + n}" for n in range(count)]
         self.made += count
 
-    def respond(self, query: str) -> Response:
+    def __call__(self, query: str) -> Response:
+        """Return what comes of a query."""
         self.requests.append(query)
         self.move(self)
         asked, ids = dict(parse_qsl(query)), self._seen(is_behind=self.is_behind(self))
-        size = min(int(asked.get("pageSize", self.size)), self.clamp)
+        size = min(int(asked.get("pageSize", 10)), self.clamp)
         page = int(asked.get("page", 1))
         # Cursors point behind a record; those of this list are its ids, which are not removed.
         start = ids.index(asked["cursor"]) + 1 if "cursor" in asked else (page - 1) * size
@@ -122,37 +116,39 @@ class MovingList:
 class Reading:
     """A list, read as a stream does it: asked for, retried, recovered, and fetched ahead.
 
-    It is read from a state or its start, so many `pages` or to its end. `ahead` pages are fetched
-    before they are wanted, in any order. A request takes `latency` seconds of virtual time, and
-    `look` is the longest pause before a second look. `cause` is what the read failed for, and
-    `details` are its numbers. `came` says how many of the `ids` had come when each state was left.
+    It is read from a state or its start to its end, in pages of `size` records; after so many
+    pages it may `stop`, and is resumed from its state. `ahead` pages are fetched before they are
+    wanted, in any order. A request takes `latency` seconds of virtual time, and `look` is the
+    longest pause before a second look. `cause` is what the read failed for, if it did, and
+    `details` are its numbers.
     """
 
     def __init__(
-        self, served: Served, state: State | None = None, *, pages: float = float("inf"),
+        self, served: Served, state: State | None = None, *, size: int = 10, stop: float = inf,
         ahead: int = 0, dice: Random | None = None, latency: float = 0.2, look: float = 10.0,
     ) -> None:  # fmt: skip
         self.ids: list[str] = []
         self.states: list[State] = []
-        self.came: list[int] = []
         self.warnings: list[tuple[str, dict[str, int]]] = []
         self.waits: list[float | None] = []
         self.requests = 0
         self.cause = ""
         self.details: dict[str, str | int] = {}
         self._served, self._ahead, self._latency = served, ahead, latency
+        self._size, self._look = size, look
         self._dice = dice or Random(0)
         self._now = 0.0
-        self._fetched: dict[str, Response] = {}
-        resumed = Position.parse(json.loads(json.dumps(state))) if state else None
-        self._reader = Reader(URL, served.size, look=look, resumed=resumed)
-        while not (self._reader.is_finished or self.cause or len(self.states) >= pages):
+        self._begin(state)
+        while not (self._reader.is_finished or self.cause):
             self._read_page()
+            if len(self.states) == stop and not self._reader.is_finished:
+                stop = inf
+                self._begin(self.states[-1])
 
-    @property
-    def rest(self) -> State | None:
-        """The state from which the rest is read, None at the end."""
-        return self.states[-1] if "next" in self.states[-1] else None
+    def _begin(self, state: State | None) -> None:
+        resumed = Position.parse(json.loads(json.dumps(state))) if state else None
+        self._fetched: dict[str, Response] = {}
+        self._reader = Reader(URL, self._size, look=self._look, resumed=resumed)
 
     def _read_page(self) -> None:
         """Ask for a page until it is taken, or until it fails for good."""
@@ -172,7 +168,6 @@ class Reading:
                         self._fetched.clear()
                 else:
                     self.ids += [resource["id"] for resource in resources]
-                    self.came.append(len(self.ids))
                     self.states.append(reader.position.state)
                     self._fetch_ahead()
                     break
@@ -196,4 +191,4 @@ class Reading:
         self.requests += 1
         assert self.requests < 10_000, "a read without an end"
         self._now += self._latency
-        return self._served.respond(query)
+        return self._served(query)

@@ -25,10 +25,10 @@ from fakes import (
     page,
 )
 from sockets import Server, hangs
+from source_kustomer.api.probe import Probe
 
 from source_kustomer import SourceKustomer
 from source_kustomer.api.client import Client
-from source_kustomer.api.probe import Probe
 from source_kustomer.check import check_access
 from source_kustomer.errors import Failure
 from source_kustomer.streams import STREAMS

@@ -26,9 +26,9 @@ from fakes import (
     page,
 )
 from sockets import FOR_EVER
+from source_kustomer.api.probe import Probe
 
 from source_kustomer.api.client import Client, Target
-from source_kustomer.api.probe import Probe
 from source_kustomer.api.rate_limit import CancelledError, Observe, RateLimiter
 from source_kustomer.api.transport import Response
 from source_kustomer.config import Config

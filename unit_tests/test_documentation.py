@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import yaml
 from fakes import BASE, Reply, ScriptedTransport, VirtualClock, by_path, page
+from source_kustomer.api.probe import Probe
 
 import source_kustomer
 from docs.tables import (
@@ -19,7 +20,6 @@ from docs.tables import (
 )
 from source_kustomer.api.client import Client, Target
 from source_kustomer.api.headers import RateHeaders
-from source_kustomer.api.probe import Probe
 from source_kustomer.api.rate_limit import RateLimiter
 from source_kustomer.config import DEFAULT_SHARE
 from source_kustomer.errors import CAUSES, WARNINGS

@@ -5,10 +5,10 @@ import threading
 import pytest
 import requests
 from fakes import BASE, PROBE, Reply, ScriptedTransport, error, in_turn
+from source_kustomer.api.probe import Probe
 
 from source_kustomer.api import background
 from source_kustomer.api.client import Client
-from source_kustomer.api.probe import Probe
 from source_kustomer.errors import Evidence, Verdict, cause_of
 
 GOOD = Reply(body={"data": {}})

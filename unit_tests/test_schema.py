@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from fakes import BASE, PROBE, Reply, Script, ScriptedTransport, by_path, error
+from source_kustomer.api.probe import Probe
 
 from source_kustomer.api.client import Client, Target
-from source_kustomer.api.probe import Probe
 from source_kustomer.columns import Column
 from source_kustomer.errors import Failure
 from source_kustomer.schema import custom_columns
