@@ -1,7 +1,7 @@
 """Lists that move while they are read, or are told wrongly, and what reads them."""
 
 import json
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
@@ -60,13 +60,14 @@ class MovingList:
     link_has_size: bool = True
     move: Move = lambda _: None
     total: Total = true_total
-    hidden: Container[str] = ()
+    hidden: Collection[str] = ()
     damage: Damage = lambda _: None
     damaged: Container[int] = ()
     heavy: str = ""
     largest: int = 1
     behind: int = 0
     is_behind: Callable[["MovingList"], bool] = lambda _: False
+    dice: Random = field(default_factory=lambda: Random(0))
     requests: list[str] = field(default_factory=list)
     made: int = 0
 
