@@ -40,6 +40,25 @@ def told(total: object) -> Total:
     return lambda *_: total
 
 
+def half(response: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the first half of the resources."""
+    resources: list[dict[str, Any]] = response["data"]
+    return resources[: len(resources) // 2]
+
+
+END = {"next": None}
+DAMAGES: dict[str, Damage] = {
+    "short": lambda it: it.update(data=half(it)),
+    "ended": lambda it: it.update(links=END),
+    "empty": lambda it: it.update(data=[]),
+    "cut": lambda it: it.update(data=half(it), links=END),
+    "emptied": lambda it: it.update(data=[], links=END),
+    "misnumbered": lambda it: it["meta"].update(page=77),
+    "unlinked": lambda it: it.update(links=None),
+    "no list": lambda it: it.update(data=None),
+}
+
+
 @dataclass
 class MovingList:
     """A list that is paged by numbers or cursors, and that moves before each request.
