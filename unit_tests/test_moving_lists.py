@@ -158,7 +158,10 @@ TROUBLES: dict[str, tuple[dict[str, Any], int]] = {
     "few removals": ({"move": removals(0.05)}, 4),
     "many removals": ({"move": removals(0.2)}, 20),
     "removals faster than pages": ({"move": removals(0.5)}, 20),
-    "a seldom total": ({"move": removals(0.05), "total": told_on_each_third_page}, 4),
+    "removals that are seldom told": (
+        {"move": removals(0.05), "total": told_on_each_third_page},
+        4,
+    ),
     "growth in front": ({"move": additions(0.3, "front")}, 3),
     "growth at the end": ({"move": additions(0.3, "end")}, 3),
     "growth anywhere": ({"move": additions(0.3, "anywhere")}, 3),
@@ -190,6 +193,9 @@ def test_what_stays_in_a_list_arrives_in_a_read_and_one_that_is_resumed(
     if "growth" in name:
         # A list that only grows need not tell a total.
         served.total = total
+    if "seldom" in name:
+        # A total that came ahead may be older than the page before it, which told none.
+        ahead = 0
     reading = Reading(served, ahead=ahead, dice=served.dice, stop=stop)
     if reading.cause:
         assert reading.cause in {"second_look", "lost_page"}
