@@ -87,6 +87,7 @@ def case(
 REFUSING: dict[str, Any] = {"past_end": 404, "promises_one_more": True}
 EXPIRED: dict[str, Any] = {"warns": "expired_position", "total": None}
 TENTHS: dict[str, Any] = {"heavy": "a3", "largest": 10, "link_has_size": False}
+HALF: dict[str, Any] = {"clamp": 50, "link": {"pageSize": "100"}}
 CAPPED: dict[str, Any] = {"size": 5_000, "warns": "suspected_cap"}
 # The attempts at two pages, between which the page before each is read once more.
 TWICE = {*range(3, 7), *range(9, 13)}
@@ -109,6 +110,7 @@ SMALL, SIZELESS, CURSOR = at("page=3&pageSize=5"), at("page=3&x=y"), at("cursor=
         case("more than a hidden page is missing", 10, "cut_off", total=21, promises_one_more=True),
         case("its cursors end less than a page early", 20, total=29, has_cursors=True),
         case("its cursors end a page early", 20, "cut_off", total=30, has_cursors=True),
+        case("it ends early in half pages", 150, "cut_off", total=200, size=100, **HALF),
         case("its clamped pages end early", 150, "cut_off", total=450, size=500, clamp=100),
         case("what was read is removed since", 45, "cut_off", state=REMOVED, **damaged("ended")),
         case("it has 9,999 records and no total", 9_999, size=5_000, total=None),
@@ -160,8 +162,9 @@ SMALL, SIZELESS, CURSOR = at("page=3&pageSize=5"), at("page=3&x=y"), at("cursor=
         case("a record times out", 500, size=100, heavy="a143", most=37),
         case("a read is resumed in tenths", 500, size=100, heavy="a143", stop=5, most=37),
         case("a read is resumed in hundredths", 500, size=100, heavy="a143", stop=14, most=37),
+        case("tenths shift", 500, size=100, heavy="a143", move=shrinks(0, 1, 10), most=47),
         case("tenths have links without a size", 300, size=100, **TENTHS, most=18),
-        case("few vanish from cursors", 900, has_cursors=True, move=shrinks(30, 10, 3), most=90),
+        case("few vanish from cursors", 900, has_cursors=True, move=shrinks(30, 10, 3), most=89),
         case("it moves too fast", 300, "second_look", move=hurries, most=224),
         case("large pages move too fast", 3_000, "second_look", size=100, move=hurries, most=224),
     ],
