@@ -50,6 +50,11 @@ def repeating(records: int) -> Damage:
     return damage
 
 
+def again(response: dict[str, Any]) -> None:
+    """Let the first page come instead of another."""
+    response["data"] = document(ids(0, 10), None)["data"]
+
+
 def damaged(damage: str | Damage, requests: Container[int] = ALWAYS) -> dict[str, Any]:
     return {"damage": DAMAGES[damage] if isinstance(damage, str) else damage, "damaged": requests}
 
@@ -155,6 +160,7 @@ SMALL, SIZELESS, CURSOR = at("page=3&pageSize=5"), at("page=3&x=y"), at("cursor=
         case("its clamped pages shift", 450, size=500, clamp=100, move=shrinks(0, 5, 5), most=10),
         case("nine rows come again", 30, **damaged(repeating(9), [2]), most=3),
         case("ten rows come again", 30, "wrong_page", **damaged(repeating(10), LATER)),
+        case("a page brings what is known, once", 30, **damaged(again, [2]), most=4),
         # Links, tenths, movement.
         case("a link leads to a smaller page", 300, **damaged(smaller, [1]), most=34),
         case("it has no links", 35, **damaged("unlinked"), most=5),

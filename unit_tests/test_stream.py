@@ -9,22 +9,51 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from fakes import BASE, PROBE, Reply, ScriptedTransport, VirtualClock, by_path, error, page
+from fakes import (
+    BASE,
+    PROBE,
+    Reply,
+    Script,
+    ScriptedTransport,
+    VirtualClock,
+    by_path,
+    connected,
+    error,
+    page,
+)
 from reading import Read, SourceOf, read
 
-from source_kustomer.api.client import Client
 from source_kustomer.stream import KustomerStream
 from source_kustomer.streams import STREAMS, Brands, Customers, Tags, Teams, Users
 
 ACCEPTED = Reply(body={"data": {"id": "key"}})
 
 
-def read_stream(
-    stream: KustomerStream,
-    state: Mapping[str, Any] | None = None,
-    json_schema: dict[str, Any] | None = None,
-) -> Read:
-    return read(SourceOf(stream), stream.name, state=state, json_schema=json_schema)
+class Api:
+    """Lists that are answered by a script, and streams that read them in virtual time."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.transport = ScriptedTransport(self.clock)
+        self.client = connected(self.transport)
+
+    def answer(self, replies: Mapping[str, Reply | Script], otherwise: Reply | None = None) -> None:
+        self.transport.script = by_path(replies, otherwise)
+
+    def read(
+        self, stream: type[KustomerStream] = Tags, state: Mapping[str, Any] | None = None,
+        json_schema: dict[str, Any] | None = None,
+    ) -> Read:  # fmt: skip
+        it = stream(self.client)
+        return read(SourceOf(it), it.name, state=state, json_schema=json_schema)
+
+    def queries(self, path: str = "tags") -> list[str]:
+        return [urlsplit(url).query for url in self.transport.asked(path)]
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
 
 
 def cause_of(it: Read) -> str:
@@ -48,18 +77,14 @@ def listed(size: int, records: int, **meta: Any) -> Callable[[str], Reply]:
     return answer
 
 
-def queries(transport: ScriptedTransport, path: str = "tags") -> list[str]:
-    return [urlsplit(url).query for url in transport.asked(path)]
-
-
 def logged(caplog: pytest.LogCaptureFixture, level: str = "WARNING") -> list[str]:
     """Return what the connector itself logged at a level."""
     own = [r for r in caplog.records if r.name.startswith("airbyte.source_kustomer")]
     return [r.getMessage() for r in own if r.levelname == level]
 
 
-def test_the_six_lists_have_their_pages_roles_and_metadata(client: Client) -> None:
-    streams = [stream(client) for stream in STREAMS]
+def test_the_six_lists_have_their_pages_roles_and_metadata(api: Api) -> None:
+    streams = [stream(api.client) for stream in STREAMS]
     assert {s.name: (s.largest_page, s.role, s.metadata) for s in streams} == {
         "customers": (100, "org.permission.customer.read", "customer"),
         "conversations": (100, "org.permission.conversation.read", "conversation"),
@@ -77,48 +102,41 @@ def test_the_six_lists_have_their_pages_roles_and_metadata(client: Client) -> No
 
 @pytest.mark.parametrize("stream", [Tags, Users])
 def test_a_list_is_asked_for_in_its_largest_pages_and_an_empty_one_again_after_a_pause(
-    client: Client,
-    transport: ScriptedTransport,
-    clock: VirtualClock,
-    stream: type[KustomerStream],
+    api: Api, stream: type[KustomerStream]
 ) -> None:
-    it = stream(client)
-    transport.script = by_path({it.name: Reply(body=page(total=0))})
-    assert read_stream(it).ids == []
-    assert queries(transport, it.name) == 2 * [f"page=1&pageSize={it.largest_page}"]
-    assert client.timing.look in clock.slept
+    it = stream(api.client)
+    api.answer({it.name: Reply(body=page(total=0))})
+    assert api.read(stream).ids == []
+    assert api.queries(it.name) == 2 * [f"page=1&pageSize={it.largest_page}"]
+    assert api.client.timing.look in api.clock.slept
 
 
-def test_every_page_is_asked_for_once_and_read_in_order_and_again_by_a_second_read(
-    client: Client, transport: ScriptedTransport
-) -> None:
-    transport.script = by_path({"tags": listed(100, 2350, total=2350)})
-    stream = Tags(client)
+def test_every_page_is_asked_for_once_in_each_read_and_comes_in_order(api: Api) -> None:
+    api.answer({"tags": listed(100, 2350, total=2350)})
+    stream = Tags(api.client)
     for _ in range(2):
-        transport.sent.clear()
-        assert read_stream(stream).ids == ids(2350)
-        assert sorted(queries(transport)) == sorted(f"page={n}&pageSize=100" for n in range(1, 25))
+        api.transport.sent.clear()
+        assert read(SourceOf(stream), "tags").ids == ids(2350)
+        assert sorted(api.queries()) == sorted(f"page={n}&pageSize=100" for n in range(1, 25))
 
 
-def test_records_come_with_the_time_and_flat(client: Client, transport: ScriptedTransport) -> None:
+def test_records_come_with_the_time_and_flat(api: Api) -> None:
     resource = {
         "id": "t1",
         "attributes": {"name": "vip", "unheardOf": 1},
         "relationships": {"org": {"data": {"type": "org", "id": "o1"}}},
     }
-    transport.script = by_path({"tags": Reply(body=page(total=1) | {"data": [resource]})})
-    (record,) = [m.record for m in read_stream(Tags(client)).messages if m.record]
+    api.answer({"tags": Reply(body=page(total=1) | {"data": [resource]})})
+    (record,) = [m.record for m in api.read().messages if m.record]
     assert record.stream == "tags"
     assert record.emitted_at > 1_700_000_000_000
     values = {"name": "vip", "orgId": "o1", "additionalAttributes": {"unheardOf": 1}}
     assert values.items() <= record.data.items()
 
 
-def test_each_page_ends_with_a_state_that_leads_to_the_page_after_it(
-    client: Client, transport: ScriptedTransport
-) -> None:
-    transport.script = by_path({"tags": listed(100, 450, total=450)})
-    whole = read_stream(Tags(client))
+def test_each_page_ends_with_a_state_that_leads_to_the_page_after_it(api: Api) -> None:
+    api.answer({"tags": listed(100, 450, total=450)})
+    whole = api.read()
     kinds = [m.type.value for m in whole.messages if m.record or m.state]
     assert kinds == [*(["RECORD"] * 100 + ["STATE"]) * 4, *["RECORD"] * 50, "STATE"]
     # The first page brings an estimate.
@@ -126,20 +144,20 @@ def test_each_page_ends_with_a_state_that_leads_to_the_page_after_it(
     assert (estimate.name, estimate.row_estimate) == ("tags", 450)
     assert "next" not in whole.states[-1]
     for number, state in enumerate(whole.states[:-1], 1):
-        transport.sent.clear()
-        rest = read_stream(Tags(client), json.loads(json.dumps(state)))
+        api.transport.sent.clear()
+        rest = api.read(Tags, json.loads(json.dumps(state)))
         assert rest.ids == whole.ids[number * 100 :]
-        assert queries(transport)[0] == f"page={number + 1}&pageSize=100"
+        assert api.queries()[0] == f"page={number + 1}&pageSize=100"
 
 
 def test_a_completed_state_reads_nothing_and_says_so(
-    client: Client, transport: ScriptedTransport, caplog: pytest.LogCaptureFixture
+    api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    transport.script = by_path({"tags": listed(100, 50, total=50)})
-    completed = read_stream(Tags(client)).states[-1]
-    transport.sent.clear()
-    again = read_stream(Tags(client), completed)
-    assert again.ids == transport.sent == []
+    api.answer({"tags": listed(100, 50, total=50)})
+    completed = api.read().states[-1]
+    api.transport.sent.clear()
+    again = api.read(Tags, completed)
+    assert again.ids == api.transport.sent == []
     assert again.statuses[-1] == ("tags", "COMPLETE")
     (warning,) = logged(caplog)
     assert warning.startswith("The state of tags marks the list as complete")
@@ -159,8 +177,7 @@ SAVED = {"next": "cursor=b", "size": 100}
     ids=["foreign", "rejected", "gone", "unknown"],
 )
 def test_a_state_that_leads_nowhere_is_read_from_the_start_with_a_warning(
-    client: Client,
-    transport: ScriptedTransport,
+    api: Api,
     caplog: pytest.LogCaptureFixture,
     state: dict[str, Any],
     status: int,
@@ -168,10 +185,8 @@ def test_a_state_that_leads_nowhere_is_read_from_the_start_with_a_warning(
     words: str,
 ) -> None:
     pages = listed(100, 150)
-    transport.script = by_path(
-        {"tags": lambda url: error(status) if "cursor" in url else pages(url), PROBE: probe}
-    )
-    assert read_stream(Tags(client), state).ids == ids(150)
+    api.answer({"tags": lambda url: error(status) if "cursor" in url else pages(url), PROBE: probe})
+    assert api.read(Tags, state).ids == ids(150)
     (warning,) = logged(caplog)
     assert warning.startswith(words)
 
@@ -183,13 +198,11 @@ def test_a_state_that_leads_nowhere_is_read_from_the_start_with_a_warning(
     ("status", "cause"), [(401, "lost_access"), (400, "lost_page"), (504, "gateway_timeout")]
 )
 def test_a_refusal_in_the_middle_keeps_what_came_and_the_state(
-    client: Client, transport: ScriptedTransport, status: int, cause: str
+    api: Api, status: int, cause: str
 ) -> None:
     first = Reply(body=page(*ids(100), following="?cursor=c"))
-    transport.script = by_path(
-        {"tags": lambda url: error(status) if "cursor=c" in url else first, PROBE: ACCEPTED}
-    )
-    it = read_stream(Tags(client))
+    api.answer({"tags": lambda url: error(status) if "cursor=c" in url else first, PROBE: ACCEPTED})
+    it = api.read()
     assert (cause_of(it), it.ids) == (cause, ids(100))
     assert it.states[-1]["next"] == "cursor=c"
     assert it.statuses[-1] == ("tags", "INCOMPLETE")
@@ -206,32 +219,28 @@ def test_a_refusal_in_the_middle_keeps_what_came_and_the_state(
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_list_that_cannot_be_trusted_ends_in_its_sentence(
-    client: Client, transport: ScriptedTransport, document: object, cause: str, words: str
+    api: Api, document: object, cause: str, words: str
 ) -> None:
-    transport.script = by_path({"tags": Reply(body=document)})
-    it = read_stream(Tags(client))
+    api.answer({"tags": Reply(body=document)})
+    it = api.read()
     assert cause_of(it) == cause
     assert words in (it.errors[0].message or "")
 
 
-def test_a_hiccup_of_a_gateway_is_waited_for_and_pages_stay_full(
-    client: Client, transport: ScriptedTransport, clock: VirtualClock
-) -> None:
-    pages, began = listed(100, 1_050, total=1_050), clock.monotonic()
+def test_a_hiccup_of_a_gateway_is_waited_for_and_pages_stay_full(api: Api) -> None:
+    pages, began = listed(100, 1_050, total=1_050), api.clock.monotonic()
 
     def answer(url: str) -> Reply:
-        is_over = clock.monotonic() > began + 4
+        is_over = api.clock.monotonic() > began + 4
         return pages(url) if is_over or "page=1&" in url else Reply(504)
 
-    transport.script = by_path({"tags": answer})
-    assert read_stream(Tags(client)).ids == ids(1_050)
-    assert {query.partition("&")[2] for query in queries(transport)} == {"pageSize=100"}
-    assert len(queries(transport)) <= 40
+    api.answer({"tags": answer})
+    assert api.read().ids == ids(1_050)
+    assert {query.partition("&")[2] for query in api.queries()} == {"pageSize=100"}
+    assert len(api.queries()) <= 40
 
 
-def test_a_page_that_times_out_for_good_is_read_in_tenths_unless_all_lists_fail(
-    client: Client, transport: ScriptedTransport
-) -> None:
+def test_a_page_that_times_out_for_good_is_read_in_tenths_unless_all_lists_fail(api: Api) -> None:
     small, full = listed(10, 300, total=300), listed(100, 300, total=300)
 
     def answer(url: str) -> Reply:
@@ -239,41 +248,39 @@ def test_a_page_that_times_out_for_good_is_read_in_tenths_unless_all_lists_fail(
             return Reply(504)
         return full(url) if "pageSize=100" in url else small(url)
 
-    transport.script = by_path({"tags": answer, "brands": Reply(504)})
-    assert read_stream(Tags(client)).ids == ids(300)
-    assert len([query for query in queries(transport) if query.endswith("pageSize=10")]) == 10
-    assert cause_of(read_stream(Brands(client))) == "gateway_timeout"
-    tried = len(transport.sent)
-    assert cause_of(read_stream(Brands(client))) == "gateway_timeout"
-    assert len(transport.sent) == tried + 2
+    api.answer({"tags": answer, "brands": Reply(504)})
+    assert api.read().ids == ids(300)
+    assert len([query for query in api.queries() if query.endswith("pageSize=10")]) == 10
+    assert cause_of(api.read(Brands)) == "gateway_timeout"
+    tried = len(api.transport.sent)
+    assert cause_of(api.read(Brands)) == "gateway_timeout"
+    assert len(api.transport.sent) == tried + 2
 
 
-def test_a_second_look_does_not_come_from_pages_that_were_fetched_at_the_same_moment(
-    client: Client, transport: ScriptedTransport, clock: VirtualClock
-) -> None:
+def test_a_second_look_does_not_come_from_pages_that_were_fetched_before(api: Api) -> None:
     """For four seconds from the fifth page on, the API answers as if 437 records were there."""
     behind_until: list[float] = []
 
     def answer(url: str) -> Reply:
         if "page=5&" in url and not behind_until:
-            behind_until.append(clock.monotonic() + 4)
-        is_behind = bool(behind_until) and clock.monotonic() < behind_until[0]
+            behind_until.append(api.clock.monotonic() + 4)
+        is_behind = bool(behind_until) and api.clock.monotonic() < behind_until[0]
         return listed(100, 437 if is_behind else 1_050)(url)
 
-    transport.script = by_path({"tags": answer})
-    assert read_stream(Tags(client)).ids == ids(1_050)
+    api.answer({"tags": answer})
+    assert api.read().ids == ids(1_050)
 
 
 def test_each_list_ends_with_a_line_of_what_it_took_and_a_short_one_with_a_warning(
-    client: Client, transport: ScriptedTransport, caplog: pytest.LogCaptureFixture
+    api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    transport.script = by_path({"tags": Reply(501), "brands": Reply(body=page("b", total=5))})
+    api.answer({"tags": Reply(501), "brands": Reply(body=page("b", total=5))})
     with caplog.at_level(logging.INFO, "airbyte"):
-        it = read(SourceOf(Tags(client), Brands(client)), "tags", "brands")
+        it = read(SourceOf(Tags(api.client), Brands(api.client)), "tags", "brands")
     assert it.ids == ["b"]
     tags, brands = [line for line in logged(caplog, "INFO") if " records on " in line]
     assert tags.startswith("tags: 0 records on 0 pages ")
-    assert f"{len(transport.asked('tags'))} requests" in tags
+    assert f"{len(api.transport.asked('tags'))} requests" in tags
     assert brands.startswith("brands: 1 records on 1 page")
     assert [line for line in logged(caplog) if "ended after 1 of 5 records:" in line]
 
@@ -287,47 +294,41 @@ METADATA = Reply(
 
 @pytest.mark.parametrize("stream", [Customers, Users])
 def test_a_schema_has_a_column_for_each_custom_attribute_and_is_asked_for_once(
-    client: Client, transport: ScriptedTransport, stream: type[KustomerStream]
+    api: Api, stream: type[KustomerStream]
 ) -> None:
-    it = stream(client)
-    transport.script = by_path({it.name: error(403), PROBE: ACCEPTED}, otherwise=METADATA)
+    it = stream(api.client)
+    api.answer({it.name: error(403), PROBE: ACCEPTED}, otherwise=METADATA)
     schema = it.get_json_schema()
     added = [name for name in schema["properties"] if name.startswith("custom_")]
     assert added == ["custom_sumNum", "custom_tierStr", "custom_vipBool"]
     assert it.get_json_schema() is schema
-    assert len(transport.asked(f"metadata/{it.metadata}")) == 1
+    assert len(api.transport.asked(f"metadata/{it.metadata}")) == 1
 
 
-def test_where_the_metadata_are_closed_the_largest_page_is_looked_at(
-    client: Client, transport: ScriptedTransport
-) -> None:
+def test_where_the_metadata_are_closed_the_largest_page_is_looked_at(api: Api) -> None:
     resource = {"id": "u", "attributes": {"custom": {"shiftStr": "late"}}}
-    transport.script = by_path(
-        {"users": Reply(body={"data": [resource]}), PROBE: ACCEPTED}, otherwise=error(403)
-    )
-    assert "custom_shiftStr" in Users(client).get_json_schema()["properties"]
-    assert queries(transport, "users") == ["page=1&pageSize=500"]
+    api.answer({"users": Reply(body={"data": [resource]}), PROBE: ACCEPTED}, otherwise=error(403))
+    assert "custom_shiftStr" in Users(api.client).get_json_schema()["properties"]
+    assert api.queries("users") == ["page=1&pageSize=500"]
 
 
-def test_a_list_without_custom_attributes_asks_for_none(
-    client: Client, transport: ScriptedTransport
-) -> None:
+def test_a_list_without_custom_attributes_asks_for_none(api: Api) -> None:
     for stream in (Teams, Tags, Brands):
-        columns = stream(client).get_json_schema()["properties"]
+        columns = stream(api.client).get_json_schema()["properties"]
         assert "name" in columns
         assert not [name for name in columns if name.startswith("custom")]
-    assert transport.sent == []
+    assert api.transport.sent == []
 
 
 @pytest.mark.parametrize("catalog", [{}, {"properties": None}], ids=json.dumps)
 def test_custom_attributes_fill_the_columns_that_the_catalog_has(
-    client: Client, transport: ScriptedTransport, catalog: dict[str, Any]
+    api: Api, catalog: dict[str, Any]
 ) -> None:
     custom = {"tierStr": 5, "sumNum": "1.5", "laterStr": "x"}
     resource = {"id": "c1", "attributes": {"custom": custom, "name": "5"}}
-    transport.script = by_path({"customers": Reply(body=page(total=1) | {"data": [resource]})})
+    api.answer({"customers": Reply(body=page(total=1) | {"data": [resource]})})
     plain = {"id": "c1", "type": None, "name": "5", "custom": custom}
-    assert read_stream(Customers(client), json_schema=catalog).records == [plain]
+    assert api.read(Customers, json_schema=catalog).records == [plain]
     configured = {
         "properties": {
             "custom_tierStr": {"type": ["null", "string"]},
@@ -336,15 +337,13 @@ def test_custom_attributes_fill_the_columns_that_the_catalog_has(
             "name": {"type": ["null", "integer"]},
         }
     }
-    (record,) = read_stream(Customers(client), json_schema=configured).records
+    (record,) = api.read(Customers, json_schema=configured).records
     assert record == plain | {"custom_tierStr": "5", "custom_sumNum": 1.5}
-    assert transport.asked("metadata/customer") == []
+    assert api.transport.asked("metadata/customer") == []
 
 
-def test_what_the_framework_asks_of_a_response_is_answered_without_a_request(
-    client: Client, transport: ScriptedTransport
-) -> None:
-    stream = Tags(client)
+def test_what_the_framework_asks_of_a_response_is_answered_without_a_request(api: Api) -> None:
+    stream = Tags(api.client)
     assert (stream.url_base, stream.path(), stream.name) == (BASE, "tags", "tags")
     first, last = requests.Response(), requests.Response()
     first.raw = BytesIO(json.dumps(page("a", following="?page=2&pageSize=100")).encode())
@@ -352,4 +351,4 @@ def test_what_the_framework_asks_of_a_response_is_answered_without_a_request(
     assert stream.next_page_token(first) == {"page": "2", "pageSize": "100"}
     assert stream.next_page_token(last) is None
     assert [record["id"] for record in stream.parse_response(first)] == ["a"]
-    assert transport.sent == []
+    assert api.transport.sent == []
