@@ -31,22 +31,20 @@ def test_a_page_may_say_nothing_of_its_list(other: object) -> None:
     assert (page.next, page.number, page.total, page.last) == (None,) * 4
 
 
+NO_ID: list[Any] = ["a", None, {"type": "x"}, *({"id": no} for no in (None, "", {}, True, 1.5))]
+
+
 @pytest.mark.parametrize(
     "response",
-    [None, [], {}, {"data": None}, {"data": {}}, {"errors": [{"title": "no"}]}],
+    [
+        *(None, [], {}, {"data": None}, {"data": {}}, {"errors": [{"title": "no"}]}),
+        *({"data": [{"id": "a"}, row], "links": {"next": None}} for row in NO_ID),
+    ],
+    ids=str,
 )
-def test_what_is_no_list_is_refused(response: object) -> None:
+def test_what_is_no_list_of_resources_with_ids_is_refused(response: object) -> None:
     with pytest.raises(Fault, match="unexpected_document"):
         parse(response)
-
-
-@pytest.mark.parametrize(
-    "row",
-    ["a", None, {"type": "x"}, {"id": None}, {"id": ""}, {"id": {}}, {"id": True}, {"id": 1.5}],
-)
-def test_a_row_without_an_id_is_no_resource(row: object) -> None:
-    with pytest.raises(Fault, match="unexpected_document"):
-        parse({"data": [{"id": "a"}, row], "links": {"next": None}})
 
 
 @pytest.mark.parametrize(
