@@ -31,14 +31,15 @@ def test_a_page_may_say_nothing_of_its_list(other: object) -> None:
     assert (page.next, page.number, page.total, page.last) == (None,) * 4
 
 
-NO_ID: list[Any] = ["a", None, {"type": "x"}, *({"id": no} for no in (None, "", {}, True, 1.5))]
+NO_IDS: list[object] = [None, "", {}, True, 1.5]
+NO_RESOURCES = ["a", None, {"type": "x"}, *({"id": no_id} for no_id in NO_IDS)]
 
 
 @pytest.mark.parametrize(
     "response",
     [
         *(None, [], {}, {"data": None}, {"data": {}}, {"errors": [{"title": "no"}]}),
-        *({"data": [{"id": "a"}, row], "links": {"next": None}} for row in NO_ID),
+        *({"data": [{"id": "a"}, row], "links": {"next": None}} for row in NO_RESOURCES),
     ],
     ids=str,
 )
