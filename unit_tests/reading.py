@@ -75,28 +75,10 @@ class SourceOf(AbstractSource):
 
 def catalog(*names: str, json_schema: dict[str, Any] | None = None) -> ConfiguredAirbyteCatalog:
     """Configure streams as the platform does."""
-    modes = [SyncMode.full_refresh]
-    return ConfiguredAirbyteCatalog(
-        streams=[
-            ConfiguredAirbyteStream(
-                stream=AirbyteStream(name, json_schema or {}, modes, is_resumable=True),
-                sync_mode=SyncMode.full_refresh,
-                destination_sync_mode=DestinationSyncMode.append,
-            )
-            for name in names
-        ]
-    )
-
-
-def stream_states(states: Mapping[str, Mapping[str, Any]]) -> list[AirbyteStateMessage]:
-    """Return the state messages of streams, by their names."""
-    return [
-        AirbyteStateMessage(
-            type=AirbyteStateType.STREAM,
-            stream=AirbyteStreamState(StreamDescriptor(name), AirbyteStateBlob(**state)),
-        )
-        for name, state in states.items()
-    ]
+    mode = SyncMode.full_refresh
+    streams = [AirbyteStream(n, json_schema or {}, [mode], is_resumable=True) for n in names]
+    append = DestinationSyncMode.append
+    return ConfiguredAirbyteCatalog([ConfiguredAirbyteStream(s, mode, append) for s in streams])
 
 
 def read(
@@ -108,7 +90,14 @@ def read(
 ) -> Read:
     """Read streams of a source to the end; `state` is that of each of them."""
     it = Read()
-    states = stream_states(dict.fromkeys(names, state)) if state is not None else []
+    states = [
+        AirbyteStateMessage(
+            type=AirbyteStateType.STREAM,
+            stream=AirbyteStreamState(StreamDescriptor(name), AirbyteStateBlob(**state)),
+        )
+        for name in names
+        if state is not None
+    ]
     chosen = catalog(*names, json_schema=json_schema)
     try:
         for message in source.read(LOGGER, config or {}, chosen, states):

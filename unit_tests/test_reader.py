@@ -1,553 +1,333 @@
-"""What a reader makes of a list, page by page: ends, totals, sizes, links, pages ahead."""
+"""What becomes of a list: how it ends, what is refused, what is read again, and what is told."""
 
+from collections.abc import Container
 from itertools import islice
+from math import inf
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
-from moving import URL, Driver, MovingList, ReadError, Reading, document
+from moving import (
+    DAMAGES,
+    URL,
+    Damage,
+    Move,
+    MovingList,
+    Reading,
+    Response,
+    document,
+    told,
+    true_total,
+)
 
-from source_kustomer.errors import CAUSES, Cause, Fault
-from source_kustomer.paging.position import Position
+from source_kustomer.paging.page import Page
+from source_kustomer.paging.position import Position, State
 from source_kustomer.paging.reader import Reader
+from source_kustomer.paging.recent import RecentRecords
 
-CAUSE = {cause.name: cause for cause in CAUSES}
 LOOK = 100.0
+ALWAYS, LATER = range(1, 10_000), range(2, 10_000)
 
 
 def ids(first: int, last: int) -> list[str]:
     return [f"a{n}" for n in range(first, last)]
 
 
-def page(number: int, *, last: int = 99, records: int = 10, **meta: object) -> dict[str, Any]:
-    """Return a page of a list of pages of ten."""
-    start = number * 10 - 10
-    following = f"?page={number + 1}&pageSize=10" if number < last else None
-    return document(ids(start, start + records), following, page=number, **meta)
+def at(query: str, **known: int) -> State:
+    return {"next": query, "size": 10, **known}
 
 
-class Reads(Reader):
-    """Reads page after page in a second each, and keeps the pauses before second looks."""
-
-    def __init__(self, *, size: int = 10, **state: str | int) -> None:
-        resumed = Position.parse({"size": size, **state}) if state else None
-        super().__init__(URL, size, look=LOOK, resumed=resumed)
-        self.now = 1000.0
-        self.waits: list[float | None] = []
-
-    def give(self, *responses: dict[str, Any]) -> list[str]:
-        """Give each response until it is taken, and return the new ids."""
-        came = []
-        for response in responses:
-            self.now += 1
-            try:
-                taken = self.take(response, self.now)
-            except Fault as e:
-                assert e.name == "second_look"
-                self.waits.append(e.wait)
-                taken = self.take(response, self.now)
-            came += [resource["id"] for resource in taken]
-        return came
-
-    def fault(self, response: dict[str, Any]) -> Fault:
-        """Return what is wrong with a response, after which the reader stays where it was."""
-        before = self.query
-        with pytest.raises(Fault) as error:
-            self.take(response, self.now)
-        assert self.query == before
-        return error.value
+def smaller(response: dict[str, Any]) -> None:
+    response["links"]["next"] = "?page=2&pageSize=5"
 
 
-def resumed(pages: int, **known: int) -> Reads:
-    return Reads(next=f"page={pages + 1}&pageSize=10", records=pages * 10, **known)
-
-
-def without(*hidden: str) -> Any:
-    """Hide records from the key; the size that the response tells counts the others."""
+def repeating(records: int) -> Damage:
+    """Let the last rows of the first page come before the second."""
 
     def damage(response: dict[str, Any]) -> None:
-        response["data"] = [row for row in response["data"] if row["id"] not in hidden]
-        response["meta"]["pageSize"] = len(response["data"])
+        response["data"][:0] = document(ids(10 - records, 10), None)["data"]
 
     return damage
 
 
-def read(served: MovingList, **asked: Any) -> Reading:
-    return Driver(served, **asked).read()
+def again(response: dict[str, Any]) -> None:
+    """Let the first page come instead of another."""
+    response["data"] = document(ids(0, 10), None)["data"]
 
 
-# Ends
+def damaged(damage: str | Damage, requests: Container[int] = ALWAYS) -> dict[str, Any]:
+    return {"damage": DAMAGES[damage] if isinstance(damage, str) else damage, "damaged": requests}
 
 
-def test_an_end_is_believed_at_once_where_the_total_says_that_all_came() -> None:
-    it = Reads()
-    assert it.give(page(1, total=15), page(2, last=2, records=5, total=15)) == ids(0, 15)
-    assert (it.is_finished, it.query, it.waits, it.warnings) == (True, "", [], [])
-    assert [*it.ahead()] == []
+def refused(status: int, requests: Container[int] = ALWAYS) -> dict[str, Any]:
+    return damaged(lambda _: status, requests)
+
+
+def shrinks(index: int, count: int, request: int) -> Move:
+    """Remove records once."""
+    return lambda it: it.remove(index, count * (len(it.requests) == request))
+
+
+def hurries(it: MovingList) -> None:
+    it.remove(0, len(it.requests) > 5)
+
+
+def loses_its_last_page(it: MovingList) -> None:
+    it.remove(20, "page=3&" in it.requests[-1])
+
+
+def case(
+    given: str, length: int, cause: str = "", *, warns: str = "", most: float = inf,
+    total: object = true_total, size: int = 10, state: State | None = None, stop: float = inf,
+    **options: Any,
+) -> Any:  # fmt: skip
+    """Return a list of a length, how it is read, the cause of failure, and the most requests."""
+    tells = total if callable(total) else told(total)
+    served = MovingList(ids(0, length), total=tells, **options)
+    how = {"size": size, "state": state, "stop": stop}
+    return pytest.param(served, how, cause, warns, most, id=given)
+
+
+# Past its end, a list refuses the page that it promised.
+REFUSING: dict[str, Any] = {"past_end": 404, "promises_one_more": True}
+EXPIRED: dict[str, Any] = {"warns": "expired_position", "total": None}
+TENTHS: dict[str, Any] = {"heavy": "a3", "largest": 10, "link_has_size": False}
+HALF: dict[str, Any] = {"clamp": 50, "link": {"pageSize": "100"}}
+CAPPED: dict[str, Any] = {"size": 5_000, "warns": "suspected_cap"}
+# The attempts at two pages, between which the page before each is read once more.
+TWICE = {*range(3, 7), *range(9, 13)}
+REMOVED = at("page=4&pageSize=10", records=48, total=45)
+BEYOND, FAR_BEYOND = (at(f"page={n}&pageSize=10", records=90) for n in (4, 10**9))
+STALE = at("page=6&pageSize=10", records=50, total=1_000, total_at=50)
+SMALL, SIZELESS, CURSOR = at("page=3&pageSize=5"), at("page=3&x=y"), at("cursor=a9")
 
 
 @pytest.mark.parametrize(
-    ("pages", "records", "told", "wait"),
+    ("served", "how", "cause", "warns", "most"),
     [
-        (0, 0, {}, LOOK),
-        (0, 0, {"total": 0}, LOOK),
-        (0, 5, {}, LOOK / 10),
-        (1, 5, {"total": "many"}, LOOK / 10),
-        (1, 5, {"total": 19}, LOOK / 10),
+        # Ends.
+        case("its total is that of the end", 15, most=2),
+        case("its total is one more", 20, "cut_off", total=21),
+        case("its total is far more", 20, "cut_off", total=1_000),
+        case("its last page may have hidden records", 15, total=20),
+        case("its last page has no room for what is missing", 15, "cut_off", total=21),
+        case("its last page may be hidden as a whole", 10, total=20, promises_one_more=True),
+        case("more than a hidden page is missing", 10, "cut_off", total=21, promises_one_more=True),
+        case("its cursors end less than a page early", 20, total=29, has_cursors=True),
+        case("its cursors end a page early", 20, "cut_off", total=30, has_cursors=True),
+        case("it ends early in half pages", 150, "cut_off", total=200, size=100, **HALF),
+        case("its clamped pages end early", 150, "cut_off", total=450, size=500, clamp=100),
+        case("what was read is removed since", 45, "cut_off", state=REMOVED, **damaged("ended")),
+        case("it has 9,999 records and no total", 9_999, size=5_000, total=None),
+        case("it has 10,000 records and no total", 10_000, total=None, **CAPPED),
+        case("it has 10,000 records and says so", 10_000, size=5_000),
+        case("its total is capped and an inner page empty", 105, total=50, hidden=ids(60, 70)),
+        # Pages that are refused.
+        case("the page after its total is refused", 20, most=7, **REFUSING),
+        case("the page after hidden records is refused", 20, hidden=ids(3, 5), **REFUSING),
+        case("its total is in the page before", 20, total=11, most=7, **REFUSING),
+        case("its total is before that page", 20, "lost_page", total=10, most=12, **REFUSING),
+        case("its total is in the refused page", 20, "lost_page", total=21, most=12, **REFUSING),
+        case("it tells no total", 20, "lost_page", total=None, most=12, **REFUSING),
+        case("two pages are refused for a while", 50, total=None, **refused(400, TWICE)),
+        case("its first page is refused", 30, "rejected_request", most=4, **refused(400)),
+        case("a cursor is refused", 30, "lost_page", has_cursors=True, **refused(404, LATER)),
+        case("a cursor times out", 30, "gateway_timeout", has_cursors=True, **refused(504, LATER)),
+        case("a page of five times out", 30, "gateway_timeout", state=SMALL, **refused(504)),
+        case("a page of no size times out", 30, "gateway_timeout", state=SIZELESS, **refused(504)),
+        case("its last page is gone", 21, move=loses_its_last_page),
+        case("its last page is 404", 21, move=loses_its_last_page, past_end=404),
+        case("its last page is 410", 21, move=loses_its_last_page, past_end=410, total=None),
+        case("its last page is gone without a total", 21, move=loses_its_last_page, total=None),
+        # Reads that are resumed.
+        case("its saved page is empty", 20, state=BEYOND, promises_one_more=True, **EXPIRED),
+        case("its saved page is 404", 20, state=BEYOND, past_end=404, **EXPIRED),
+        case("its saved page is 400 and far away", 20, state=FAR_BEYOND, past_end=400, **EXPIRED),
+        case("its saved page is empty and far away", 20, state=FAR_BEYOND, **EXPIRED),
+        case("its saved cursor expired", 25, state=CURSOR, **refused(404, range(5)), **EXPIRED),
+        case(
+            "all is refused since", 25, "rejected_request", state=CURSOR, **refused(400), **EXPIRED
+        ),
+        case("its saved page is for another key", 25, "missing_role", state=BEYOND, **refused(403)),
+        case("its total fell to the page that is read next", 60, state=STALE),
+        case("its total fell to half of that page", 55, state=STALE),
+        # Sizes.
+        case("few of its first page are hidden", 300, size=100, hidden=ids(0, 3), most=4),
+        case("almost half of its first page is hidden", 300, size=100, hidden=ids(0, 49), most=4),
+        case("more than the first page is hidden", 300, hidden=ids(0, 16), most=33),
+        case("some of each page are hidden", 300, hidden=[f"a{n}7" for n in range(30)], most=33),
+        # The first page and the fall are looked at twice, and three pages are read once more.
+        case("its clamped pages shift", 450, size=500, clamp=100, move=shrinks(0, 5, 5), most=10),
+        case("nine rows come again", 30, **damaged(repeating(9), [2]), most=3),
+        case("ten rows come again", 30, "wrong_page", **damaged(repeating(10), LATER)),
+        case("a page brings what is known, once", 30, **damaged(again, [2]), most=4),
+        # Links, tenths, movement.
+        case("a link leads to a smaller page", 300, **damaged(smaller, [1]), most=34),
+        case("it has no links", 35, **damaged("unlinked"), most=5),
+        # 25 pages, and two that are asked for six times.
+        case("a record times out", 500, size=100, heavy="a143", most=37),
+        case("a read is resumed in tenths", 500, size=100, heavy="a143", stop=5, most=37),
+        case("a read is resumed in hundredths", 500, size=100, heavy="a143", stop=14, most=37),
+        case("tenths shift", 500, size=100, heavy="a143", move=shrinks(0, 1, 10), most=47),
+        case("tenths have links without a size", 300, size=100, **TENTHS, most=18),
+        case("few vanish from cursors", 900, has_cursors=True, move=shrinks(30, 10, 3), most=89),
+        case("far more vanish", 900, "fallen_total", has_cursors=True, move=shrinks(30, 400, 3)),
+        case("it moves too fast", 300, "second_look", move=hurries, most=224),
+        case("large pages move too fast", 3_000, "second_look", size=100, move=hurries, most=224),
+    ],
+)
+def test_a_list_is_read_whole_or_ends_in_its_sentence_where(
+    served: MovingList, how: dict[str, Any], cause: str, warns: str, most: float
+) -> None:
+    reading = Reading(served, **how)
+    total = served.total(1, len(served.ids))
+    assert (reading.cause, len({*reading.ids})) == (cause, len(reading.ids))
+    assert reading.requests <= most
+    if cause == "cut_off":
+        assert reading.details["total"] == total
+    if not cause:
+        assert served.always - {*served.hidden} <= {*reading.ids}
+        if isinstance(total, int) and len(reading.ids) < total:
+            warns = "short_list"
+    numbers = {"records": len(reading.ids), "total": total}
+    shown = {"short_list": numbers, "suspected_cap": {"records": 10_000}, "expired_position": {}}
+    assert reading.warnings == ([(warns, shown[warns])] if warns else [])
+
+
+@pytest.mark.parametrize(
+    ("length", "total", "pauses"),
+    [
+        (0, None, [LOOK]),
+        (0, 0, [LOOK]),
+        (5, None, [LOOK / 10]),
+        (15, "many", [LOOK / 10]),
         # Search engines cap totals.
-        (2, 5, {"total": 20}, LOOK / 5),
-        (2, 5, {"total": 0}, LOOK / 5),
-        (9, 5, {}, LOOK * 0.9),
-        (30, 5, {}, LOOK),
+        (25, 20, [LOOK / 5]),
+        (25, 0, [LOOK / 5]),
+        (95, None, [LOOK * 0.9]),
+        (305, None, [LOOK]),
+        # An end before the total is never believed.
+        (20, 21, [LOOK / 10] * 6),
     ],
 )
-def test_an_end_that_no_total_confirms_is_looked_at_twice_after_a_pause(
-    pages: int, records: int, told: dict[str, Any], wait: float
+def test_an_end_that_no_total_confirms_is_looked_at_again_after_a_pause(
+    length: int, total: object, pauses: list[float]
 ) -> None:
-    it = Reads()
-    it.give(*(page(n + 1, **told) for n in range(pages)))
-    last = page(pages + 1, last=0, records=records, **told)
-    assert it.fault(last).wait == pytest.approx(wait)
-    # What the first look lacked arrives; a look that lacks what the first had confirms nothing.
-    if records:
-        assert it.fault(page(pages + 1, last=0, records=records - 1, **told)).wait
-        records += 1
-    assert len(it.take(page(pages + 1, last=0, records=records, **told), 0.0)) == records
-    assert it.is_finished
-
-
-def test_a_second_look_that_shows_another_page_is_read_past() -> None:
-    it = Reads()
-    it.fault(page(1, last=1, records=5))
-    assert len(it.take(page(1), 0.0)) == 10
-    assert it.query == "page=2&pageSize=10"
-    # Each end is looked at twice.
-    assert it.fault(page(2, last=2)).name == "second_look"
-
-
-@pytest.mark.parametrize(("records", "total"), [(10, 21), (5, 21), (0, 21), (10, 1000)], ids=str)
-def test_an_end_before_the_total_is_never_believed(records: int, total: int) -> None:
-    it = Reads()
-    it.give(page(1, total=total))
-    # The total of the page before counts where this one tells none.
-    for told in [{"total": total}, {}, {"total": total}]:
-        fault = it.fault(page(2, last=2, records=records, **told))
-        assert (fault.name, fault.wait) == ("cut_off", LOOK / 10)
-        assert fault.details == {"records": 10 + records, "total": total}
-
-
-def test_records_that_were_removed_since_they_were_read_confirm_no_end() -> None:
-    it = Reads(next="page=4&pageSize=10", records=48, total=45, total_at=30)
-    assert it.fault(page(4, last=4, total=45)).name == "cut_off"
-    it.give(page(4, total=45))
-    assert it.fault(page(5, last=5, records=0, total=45)).name == "second_look"
-
-
-def test_a_list_of_cursors_that_ends_before_its_total_is_cut_off() -> None:
-    it = Reads()
-    it.give(document(ids(0, 10), "?cursor=a", total=30))
-    assert it.fault(document(ids(10, 20), None, total=30)).details == {"records": 20, "total": 30}
-    # Less than a page of records may be what the key cannot see.
-    it.fault(document(ids(10, 20), None, total=29))
-    it.give(document(ids(10, 20), None, total=29))
-    assert (it.is_finished, it.warnings) == (True, [("short_list", {"records": 20, "total": 29})])
-
-
-def test_records_that_the_key_may_not_see_are_missing_with_a_warning() -> None:
-    it = Reads()
-    it.give(page(1, records=8, total=20), page(2, last=2, records=9, total=20))
-    assert it.warnings == [("short_list", {"records": 17, "total": 20})]
-
-
-@pytest.mark.parametrize(("records", "total"), [(9_999, None), (10_000, None), (10_000, 10_000)])
-def test_exactly_ten_thousand_records_without_a_total_are_suspected(
-    records: int, total: int | None
-) -> None:
-    it = Reads(size=5_000)
-    it.give(document(ids(0, 5_000), "?page=2&pageSize=5000"))
-    it.give(document(ids(5_000, records), None, total=total))
-    is_suspected = records == 10_000 and total is None
-    assert it.warnings == [("suspected_cap", {"records": records})] * is_suspected
-
-
-def test_a_total_that_is_capped_and_an_empty_page_that_promises_another_end_no_list() -> None:
-    served = MovingList(
-        ids(0, 105),
-        total=lambda _, __, total: min(50, total),
-        damage=(1, without(*ids(60, 70))),
-        is_damaged_for_ever=True,
-    )
-    reading = read(served)
-    assert (reading.ids, reading.warnings) == (ids(0, 60) + ids(70, 105), [])
-
-
-@pytest.mark.parametrize(("records", "most"), [(0, 10), (10, 501)])
-def test_pages_that_promise_others_and_bring_nothing_new_end_in_a_sentence(
-    records: int, most: int
-) -> None:
-    it = Reads()
-    pages = [document(ids(0, records), f"?page={n + 1}&pageSize=10") for n in range(1, most + 1)]
-    it.give(*pages[:-1])
-    assert it.fault(pages[-1]).name == "wrong_page"
-    # Once is worth a second look, and not each of them.
-    assert it.waits == [None]
-    # News begins the count anew.
-    it.give(document(["new"], pages[-1]["links"]["next"]))
-    it.give(document([], f"?page={most + 2}&pageSize=10"))
-
-
-def test_a_list_may_end_after_as_many_empty_pages() -> None:
-    it = Reads()
-    it.give(*(document([], f"?page={n + 1}&pageSize=10") for n in range(1, 10)))
-    it.give(document([], None))
-    assert it.is_finished
-
-
-# Pages that are refused
-
-
-@pytest.mark.parametrize("told", [{"total": 20}, {"total": 11}], ids=str)
-def test_a_page_that_is_refused_is_the_end_where_the_total_agrees(told: dict[str, int]) -> None:
-    it = Reads()
-    it.give(page(1, **told), page(2, **told))
-    assert it.recover(CAUSE["lost_page"])
-    assert it.is_finished
-    assert it.warnings == []
-
-
-@pytest.mark.parametrize("told", [{}, {"total": 10}, {"total": 21}], ids=str)
-def test_the_page_before_a_refused_one_is_read_once_more_where_it_does_not(
-    told: dict[str, int],
-) -> None:
-    it = Reads()
-    it.give(page(1, **told), page(2, **told))
-    assert it.recover(CAUSE["rejected_request"])
-    assert it.query == "page=2&pageSize=10"
-    it.give(page(2, **told))
-    assert not it.recover(CAUSE["rejected_request"])
-    # The next one has a chance of its own.
-    it.give(page(3, **told))
-    assert it.recover(CAUSE["rejected_request"])
-
-
-def test_the_page_before_a_refused_one_is_the_last_if_it_says_so_twice() -> None:
-    it = Reads()
-    it.give(page(1), page(2))
-    it.fault(page(3, last=3))
-    assert it.recover(CAUSE["lost_page"])
-    it.fault(page(2, last=2))
-    it.take(page(2, last=2), 0.0)
-    assert (it.is_finished, it.position.records) == (True, 20)
-
-
-def test_a_refused_end_with_hidden_records_warns() -> None:
-    it = Reads()
-    it.give(page(1, records=8, total=10))
-    assert it.recover(CAUSE["lost_page"])
-    assert it.warnings == [("short_list", {"records": 8, "total": 10})]
-
-
-def test_a_first_page_and_a_cursor_that_are_refused_are_no_end() -> None:
-    it = Reads()
-    assert not it.recover(CAUSE["rejected_request"])
-    it.give(document(ids(0, 10), "?cursor=a"))
-    assert not it.recover(CAUSE["lost_page"])
-    assert not it.recover(CAUSE["gateway_timeout"])
-
-
-@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: str(cause.name))
-def test_a_resumed_read_whose_page_is_gone_starts_over(cause: Cause) -> None:
-    it = resumed(4, total=90)
-    assert it.recover(cause) == (cause.ends_list or cause.is_size)
-    assert it.warnings == [("expired_position", {})] * cause.ends_list
-    if cause.ends_list:
-        assert it.position == Position.first(10)
-        assert not it.recover(cause)
-
-
-def test_a_state_beyond_the_list_starts_over() -> None:
-    it = resumed(10**9)
-    it.give(document([], None))
-    assert (it.query, it.warnings) == ("page=1&pageSize=10", [("expired_position", {})])
-    # Later, an empty page is an end.
-    it = resumed(1)
-    it.give(page(2), document([], None))
-    assert (it.is_finished, it.warnings) == (True, [])
-
-
-# Totals
-
-
-def test_a_total_that_falls_by_a_few_twice_leads_back_to_what_slid() -> None:
-    it = Reads()
-    it.give(*(page(n, total=90) for n in (1, 2, 3)))
-    assert it.fault(page(4, total=88)).wait == 0.0
-    # A fall that the next response does not tell is none.
-    it.give(page(4, total=90))
-    it.give(page(5, total=81))
-    assert (it.query, it.position.records) == ("page=4&pageSize=10", 50)
-    assert [*islice(it.ahead(), 9)] == [(f"page={n}&pageSize=10", True) for n in range(4, 10)]
-    it.give(page(4, total=81), page(5, total=81))
-    assert (it.query, it.waits) == ("page=6&pageSize=10", [0.0])
-
-
-@pytest.mark.parametrize(("silent", "fall", "back"), [(0, 1, 4), (0, 10, 4), (2, 1, 2), (2, 11, 1)])
-def test_a_fall_is_taken_from_where_the_total_was_last_told(
-    silent: int, fall: int, back: int
-) -> None:
-    it = Reads()
-    it.give(*(page(n, **({"total": 90} if n <= 4 - silent else {})) for n in range(1, 5)))
-    it.now += 60
-    it.give(page(5, total=90 - fall))
-    assert it.query == f"page={back}&pageSize=10"
-
-
-def test_an_end_that_tells_of_a_fall_is_looked_at_with_the_new_total() -> None:
-    it = Reads()
-    it.give(page(1, total=30), page(2, total=30), page(3, total=28), page(2, total=28))
-    assert it.query == "page=3&pageSize=10"
-    it.give(page(3, last=3, total=27))
-    assert it.query == "page=2&pageSize=10"
-    it.give(page(2, last=2, total=20))
-    assert it.query == "page=2&pageSize=10"
-    it.give(page(2, last=2, total=20))
-    assert it.is_finished
+    reading = Reading(MovingList(ids(0, length), total=told(total)), look=LOOK)
+    assert (reading.ids, reading.warnings) == (ids(0, length)[: 10 if total == 21 else None], [])
+    assert reading.waits == pytest.approx(pauses)
 
 
 @pytest.mark.parametrize(
-    ("before", "seconds", "fall"), [(900, 1, 45), (100, 1, 10), (100, 20, 60), (1000, 1, 50)]
+    ("records", "pages", "cause"),
+    [(10, 499, ""), (10, 500, "wrong_page"), (0, 9, ""), (0, 10, "wrong_page")],
 )
-def test_a_total_that_falls_by_far_is_not_believed(before: int, seconds: int, fall: int) -> None:
-    for by in (fall, fall + 1):
-        it = Reads()
-        it.give(page(1, total=before))
-        # The time counts since the total was told.
-        it.give(page(2))
-        it.now += seconds - 1
-        fault = it.fault(page(3, total=before - by))
-        assert fault.name == ("second_look" if by == fall else "fallen_total")
-        if by > fall:
-            assert fault.details == {"before": before, "total": before - by}
-            # Six looks in half a minute, where the longest pause is ten seconds.
-            assert fault.wait == pytest.approx(0.6 * LOOK)
-    it = Reads()
-    it.give(document(ids(0, 10), "?cursor=a", total=before), document(ids(10, 20), "?cursor=b"))
-    assert it.fault(document(ids(20, 30), None, total=20)).name == "fallen_total"
+def test_a_list_may_bring_nothing_new_for_less_than_5_000_records(
+    records: int, pages: int, cause: str
+) -> None:
+    """News begins the count anew; an empty page counts as 500 records."""
+    last = 2 * pages + 3
 
+    def answer(query: str) -> Response:
+        number = int(dict(parse_qsl(query))["page"])
+        is_news = number in {1, pages + 2, last}
+        here = ids(10 * number, 10 * number + 10) if is_news else ids(10, 10 + records)
+        return document(here, f"?page={number + 1}" if number < last else None)
 
-def test_on_the_first_page_of_a_resumed_read_any_fall_is_believed() -> None:
-    it = resumed(5, total=1000, total_at=50)
-    it.give(page(6, total=15))
-    assert (it.query, it.waits) == ("page=1&pageSize=10", [0.0])
-    it.give(page(1, total=15), page(2, last=2, records=5, total=15))
-    assert it.is_finished
-
-
-@pytest.mark.parametrize("size", [10, 100])
-def test_a_list_that_moves_faster_than_it_is_read_ends_in_a_sentence(size: int) -> None:
-    served = MovingList(
-        ids(0, 30 * size), size=size, move=lambda it: it.remove(0, len(it.requests) > 5)
-    )
-    with pytest.raises(ReadError) as error:
-        read(served)
-    assert error.value.cause.name == "second_look"
-    assert len(served.requests) <= 51 * 4 + 20
-
-
-# Links
+    reading = Reading(answer)
+    assert (reading.cause, len(reading.ids)) == (cause, 10 if cause else 30)
+    # Not each of such pages is worth a second look.
+    assert reading.requests <= last + 10
 
 
 @pytest.mark.parametrize(
-    ("links", "name"),
+    ("before", "seconds", "fall"), [(900, 1, 45), (100, 1, 10), (100, 10, 60), (1_000, 1, 50)]
+)
+def test_a_fall_by_ten_or_three_a_second_or_a_twentieth_is_not_far(
+    before: int, seconds: int, fall: int
+) -> None:
+    for by, wait in ((fall, 0.0), (fall + 1, 0.6 * LOOK)):
+        served = MovingList(
+            ids(0, before),
+            # The second page tells no total.
+            total=lambda page, total: None if total == before and page == 2 else total,
+            move=shrinks(30, by, 3),
+        )
+        reading = Reading(served, latency=seconds, look=LOOK)
+        assert reading.waits[0] == pytest.approx(wait)
+        assert served.always <= {*reading.ids}
+
+
+def test_a_total_that_falls_by_far_is_looked_at_for_half_a_minute_and_not_believed() -> None:
+    reading = Reading(MovingList(ids(0, 900), move=shrinks(30, 400, 3)), look=10.0)
+    assert (reading.cause, reading.ids) == ("fallen_total", ids(0, 20))
+    assert reading.details == {"before": 900, "total": 500}
+    assert reading.waits == pytest.approx([6.0] * 6)
+
+
+@pytest.mark.parametrize(
+    "links",
     [
-        (["?page=1&pageSize=10"], "wrong_page"),
-        (["?page=2&pageSize=10", "?page=2&pageSize=10"], "wrong_page"),
-        (["?page=3&pageSize=10"], "wrong_page"),
-        (["?page=2&pageSize=11"], "wrong_page"),
-        (["?page=2&x=y", "?page=3&pageSize=11&x=y"], "wrong_page"),
-        (["?cursor=a", "?cursor=a"], "wrong_page"),
-        (["?cursor=a", "?cursor=b", "?cursor=c", "?cursor=a"], "wrong_page"),
-        (["https://evil.example/"], "foreign_link"),
+        ["?page=1&pageSize=10"],
+        ["?page=2&pageSize=10", "?page=2&pageSize=10"],
+        ["?page=3&pageSize=10"],
+        ["?page=2&pageSize=11"],
+        ["?page=2&x=y", "?page=3&pageSize=11&x=y"],
+        ["?cursor=a", "?cursor=a"],
+        ["?cursor=a", "?cursor=b", "?cursor=c", "?cursor=a"],
     ],
 )
-def test_a_link_that_does_not_lead_to_the_next_page_is_refused(links: list[str], name: str) -> None:
-    it = Reads()
-    it.give(*(document(ids(10 * n, 10 * n + 10), link) for n, link in enumerate(links[:-1])))
-    assert it.fault(document(ids(90, 100), links[-1])).name == name
+def test_a_link_that_does_not_lead_to_the_next_page_is_refused(links: list[str]) -> None:
+    asked: dict[str, int] = {}
 
+    def answer(query: str) -> Response:
+        n = asked.setdefault(query, len(asked))
+        return document(ids(10 * n, 10 * n + 10), links[n])
 
-def test_smaller_pages_and_other_parameters_are_followed() -> None:
-    it = Reads()
-    it.give(document(ids(0, 10), "?page=2&pageSize=5&x=y"))
-    assert it.query == "page=2&pageSize=5&x=y"
-    it.give(document(ids(5, 10), "?page=3&pageSize=5&x=y"))
-    assert it.query == "page=2&pageSize=10&x=y"
-
-
-def test_another_page_than_the_one_asked_for_is_refused_with_both_numbers() -> None:
-    it = Reads()
-    fault = it.fault(page(3))
-    assert fault.details == {"detail": "page 1 was asked for, and page 3 came"}
+    reading = Reading(answer)
+    assert (reading.cause, reading.ids) == ("wrong_page", ids(0, 10 * (len(links) - 1)))
 
 
 @pytest.mark.parametrize("records", [9, 10, 25])
-def test_a_list_without_links_ends_with_a_page_that_is_not_full(records: int) -> None:
-    """A list that does not page cannot be cut off; with as many as were asked for, it may be."""
-    it = Reads()
-    unlinked = {"data": document(ids(0, records), None)["data"]}
-    it.give(unlinked)
-    assert it.is_finished == (records != 10)
-    if records == 10:
-        assert it.query == "page=2&pageSize=10"
-        # It is the same page, or there is another one.
-        it.give(unlinked)
-        assert (it.is_finished, it.position.records) == (True, 10)
-
-
-# Sizes and records
-
-
-@pytest.mark.parametrize("hidden", [0, 3, 49])
-def test_a_page_may_lack_records_that_the_key_may_not_see(hidden: int) -> None:
-    served = MovingList(
-        ids(0, 300), size=100, damage=(1, without(*ids(0, hidden))), is_damaged_for_ever=True
-    )
-    reading = read(served)
-    assert reading.ids == ids(hidden, 300)
-    # Only the first page is looked at twice.
-    assert len(served.requests) == (4 if hidden else 3)
-
-
-def test_a_server_may_clamp_the_page_size() -> None:
-    served = MovingList(
-        ids(0, 450),
-        size=500,
-        clamp=100,
-        move=lambda it: it.remove(0, 5) if len(it.requests) == 5 else None,
-    )
-    assert served.always <= {*read(served).ids}
-    # The first page and the fall are looked at twice, and three pages are read once more.
-    assert len(served.requests) <= 5 + 2 + 3
-
-
-def test_a_list_of_clamped_pages_that_ends_before_its_total_is_cut_off() -> None:
-    it = Reads(size=500)
-    it.give(document(ids(0, 100), "?page=2&pageSize=500", total=450))
-    assert it.fault(document(ids(100, 150), None, total=450)).name == "cut_off"
-
-
-@pytest.mark.parametrize("records", [19, 20])
-def test_a_page_that_is_twice_as_large_is_another_page(records: int) -> None:
-    """A server may repeat a few rows of the page before."""
-    it = Reads()
-    it.give(document(ids(0, 10), "?page=2&pageSize=10"))
-    response = document(ids(5, 5 + records), "?page=3&pageSize=10")
-    if records < 20:
-        assert it.give(response) == ids(10, 24)
-    else:
-        assert it.fault(response).name == "wrong_page"
-
-
-def test_a_first_page_that_is_short_once_is_not_the_page_size() -> None:
-    it = Reads()
-    it.fault(page(1, records=5))
-    it.give(page(1))
-    assert (it.position.size, it.position.records, it.waits) == (10, 10, [None])
-
-
-def test_only_the_first_page_shows_the_page_size() -> None:
-    it = Reads()
-    it.give(page(1, records=0), page(2, records=4))
-    assert it.position.size == 10
-
-
-def test_pages_that_stay_short_are_looked_at_twice_once() -> None:
-    it = Reads()
-    it.give(page(1))
-    assert it.fault(page(2, records=4)).wait is None
-    it.take(page(2), 0.0)
-    it.give(page(3, records=9), page(4, records=4))
-    assert it.waits == [None]
-
-
-def test_of_an_id_that_comes_twice_the_first_record_counts() -> None:
-    it = Reads(size=3)
-    response = document(["a", "b", "a"], "?page=2&pageSize=3")
-    response["data"][2]["type"] = "customer"
-    assert it.take(response, 0.0) == [{"id": "a"}, {"id": "b"}]
-    assert it.give(document(["b", "c", "d"], "?page=3&pageSize=3")) == ["c", "d"]
-
-
-def test_records_are_known_again_within_the_last_20_000() -> None:
-    it = Reads(size=10_000)
-    for n in (0, 1, 2):
-        it.give(document(ids(n * 10_000, n * 10_000 + 10_000), f"?page={n + 2}&pageSize=10000"))
-    again = document(["a9999", "a10000", "a29999"], "?page=5&pageSize=10000")
-    assert it.give(again) == ["a9999"]
-
-
-# Tenths, and pages ahead
-
-
-@pytest.mark.parametrize("stop", [1, 5, 14])
-def test_a_page_in_trouble_is_read_in_tenths_and_full_pages_follow(stop: int) -> None:
-    """Tenths of tenths where the trouble is, and in a resumed read too."""
-    served = MovingList(ids(0, 500), size=100, heavy="a143", largest=1)
-    driver = Driver(served)
-    came = driver.read(pages=stop).ids
-    assert came + driver.read(driver.state).ids == ids(0, 500)
-    asked = list(dict.fromkeys(served.requests))
-    assert asked == [
-        "page=1&pageSize=100",
-        "page=2&pageSize=100",
-        *(f"page={n}&pageSize=10" for n in range(11, 16)),
-        *(f"page={n}&pageSize=1" for n in range(141, 151)),
-        *(f"page={n}&pageSize=10" for n in range(16, 21)),
-        *(f"page={n}&pageSize=100" for n in range(3, 6)),
-    ]
-
-
-def test_a_total_that_falls_in_a_tenth_leads_back_to_a_full_page() -> None:
-    it = Reads()
-    it.give(page(1, total=90), page(2, total=90))
-    assert it.recover(CAUSE["large_page"])
-    one = {"total": 90, "page": 21}
-    it.give(document(["a20"], "?page=22&pageSize=1", **one))
-    assert it.query == "page=22&pageSize=1"
-    assert [*it.ahead()] == [(it.query, True)]
-    assert not it.recover(CAUSE["timeout"])
-    it.give(document(["a22"], "?page=23&pageSize=1", total=88))
-    assert it.query == "page=2&pageSize=10"
-
-
-def test_a_link_without_a_size_leads_from_a_tenth_to_the_next_one() -> None:
-    it = Reads(size=100)
-    assert it.recover(CAUSE["timeout"])
-    it.give(document(ids(0, 10), "?page=2"))
-    assert it.query == "page=2&pageSize=10"
-
-
-@pytest.mark.parametrize("query", ["page=3&pageSize=5", "page=3&x=y"])
-def test_a_page_that_cannot_be_divided_is_not_read_in_tenths(query: str) -> None:
-    assert not Reads(next=query).recover(CAUSE["timeout"])
+def test_a_list_that_does_not_page_ends_after_its_one_response(records: int) -> None:
+    """With as many records as were asked for there may be a second page, which is the same."""
+    reading = Reading(lambda _: {"data": document(ids(0, records), None)["data"]})
+    assert (reading.ids, reading.cause, reading.warnings) == (ids(0, records), "", [])
 
 
 @pytest.mark.parametrize(
     ("meta", "pages"),
     [
         ({"total": 35}, [(2, True), (3, True), (4, True)]),
-        ({"total": 35, "totalPages": 2}, [(2, True), (3, True), (4, True)]),
-        ({"totalPages": "3"}, [(2, True), (3, True)]),
         ({}, [(2, True), (3, False), (4, False), (5, False)]),
     ],
 )
-def test_what_a_page_says_of_the_last_one_bounds_what_is_known_ahead(
+def test_the_total_bounds_what_is_known_ahead(
     meta: dict[str, Any], pages: list[tuple[int, bool]]
 ) -> None:
-    it = Reads()
+    it = Reader(URL, 10, look=LOOK)
     assert [*islice(it.ahead(), 2)] == [("page=1&pageSize=10", True), ("page=2&pageSize=10", False)]
-    it.give(page(1, **meta))
+    it.take(document(ids(0, 10), "?page=2", **meta), 0.0)
     assert [*islice(it.ahead(), 4)] == [(f"page={n}&pageSize=10", sure) for n, sure in pages]
 
 
-def test_nothing_is_known_behind_a_cursor() -> None:
-    assert [*Reads(next="cursor=b").ahead()] == [("cursor=b", True)]
+@pytest.mark.parametrize("query", ["cursor=b", "page=21&pageSize=1"])
+def test_nothing_is_known_behind_a_cursor_and_a_tenth(query: str) -> None:
+    it = Reader(URL, 10, look=LOOK, resumed=Position(query, 10))
+    assert [*it.ahead()] == [(query, True)]
+
+
+def test_of_an_id_that_comes_twice_the_first_record_counts() -> None:
+    recent = RecentRecords()
+    response = document(["a", "b", "a"], None)
+    response["data"][2]["type"] = "customer"
+    assert recent.new(Page.parse(response, URL, 3)) == [{"id": "a"}, {"id": "b"}]
+    assert recent.new(Page.parse(document(["b", "c"], None), URL, 3)) == [{"id": "c"}]
+
+
+def test_records_are_known_again_within_the_last_20_000() -> None:
+    recent = RecentRecords()
+    for n in (0, 1, 2):
+        recent.new(Page.parse(document(ids(n * 10_000, n * 10_000 + 10_000), None), URL, 10_000))
+    again = Page.parse(document(["a9999", "a10000", "a29999"], None), URL, 3)
+    assert recent.new(again) == [{"id": "a9999"}]

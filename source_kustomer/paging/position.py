@@ -35,15 +35,13 @@ class Position:
     def parse(cls, state: Mapping[str, Any]) -> "Position":
         """Read a state back; raises `ValueError` for one that is not ours."""
         # Version 0.1.0 also named the last page, which is not needed.
-        known = {"next", *_COUNTS}
-        if not {"next", "size"} <= state.keys() <= known | {"last"}:
-            raise ValueError
+        are_known = {"next", "size"} <= state.keys() <= {"next", "last", *_COUNTS}
         counts = {name: state[name] for name in _COUNTS if name in state}
         are_counts = all(
             type(value) is int and count(value) is not None for value in counts.values()
         )
-        if not are_counts or not counts["size"] or not _is_query(state["next"]):
-            raise ValueError
+        if not (are_known and are_counts and counts["size"] and _is_query(state["next"])):
+            raise ValueError("not a state of this connector")
         return cls(state["next"], **counts)
 
     @property

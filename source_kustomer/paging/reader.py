@@ -40,9 +40,6 @@ _MOST_STALLED = 50
 # 500, can be divided by this.
 _SMALLER = 10
 
-# What is surprising about a page, and how many records the response had.
-_NO_SURPRISE = ("", 0)
-
 
 @dataclass(frozen=True)
 class _Seen:
@@ -88,7 +85,8 @@ class Reader:
         self.position = position
         self.pages = 0
         self._is_resumed = self._is_sparse = False
-        self._surprise = _NO_SURPRISE
+        # By name, how many records the last response had that surprised so.
+        self._surprises = dict[str, int]()
         self._refused = ""
         self._furthest = self._stalled = 0
         self._total_seen_at = 0.0
@@ -141,7 +139,7 @@ class Reader:
         self.position = self._after(seen)
         if page.total is not None:
             self._total_seen_at = now
-        self._surprise = _NO_SURPRISE
+        self._surprises.clear()
         self.pages += 1
         if self.is_finished:
             self._compare_with_total()
@@ -150,7 +148,7 @@ class Reader:
     def recover(self, cause: Cause) -> bool:
         """Move to where the list can be read on after a failure of `query`, if possible."""
         asked, at = PageNumber.parse(self.query), self.position
-        self._surprise = _NO_SURPRISE
+        self._surprises.clear()
         if cause.is_size and asked:
             return self._read_in_tenths(asked)
         if not cause.ends_list:
@@ -219,10 +217,14 @@ class Reader:
         surprise = self._surprise_of(seen)
         if surprise is None:
             return
-        (before, shown), (name, wait) = self._surprise, surprise
-        self._surprise = (name, len(seen.page.ids))
+        name, wait = surprise
+        if name != "fall":
+            # Servers may alternate, so a fall counts only in two consecutive responses.
+            self._surprises.pop("fall", None)
+        shown = len(seen.page.ids)
+        before, self._surprises[name] = self._surprises.get(name), shown
         # A second response that lacks records of the first one confirms nothing.
-        if name != before or len(seen.page.ids) + seen.fall < shown:
+        if before is None or shown + seen.fall < before:
             raise Fault("second_look", wait=wait)
 
     def _surprise_of(self, seen: _Seen) -> tuple[str, float | None] | None:
