@@ -157,6 +157,14 @@ def test_near_the_limit_probes_back_off_where_they_find_less_and_else_speed_up()
     assert waits(381, [4]) == pytest.approx(slower[:1])
 
 
+def test_where_three_in_a_hundred_remain_there_are_probes() -> None:
+    pace, delays = pace_of(100), []
+    for count in range(1, 98):
+        told(pace, count / 2, used(count, 100))
+        delays.append(pace.delay(count / 2))
+    assert max(delays[:-1]) < 1 < delays[-1]
+
+
 def test_of_several_in_flight_one_response_adapts_the_probes() -> None:
     alone, together = pace_of(), pace_of()
     told(alone, 0, RateHeaders(300, 8))
