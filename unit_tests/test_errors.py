@@ -297,7 +297,9 @@ def test_a_warning_is_filled_with_its_details(name: str) -> None:
 
 def quoted(body: bytes, secret: str = "abcdefghijkl") -> str:
     """Return what a message quotes of the API's errors."""
-    return message_of(Evidence(400, body), secret).partition(" Kustomer said: ")[2]
+    sentence, _, quote = message_of(Evidence(400, body), secret).partition(" Kustomer said: ")
+    assert sentence.endswith("maintainers.")
+    return quote
 
 
 @pytest.mark.parametrize(
