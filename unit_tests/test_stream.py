@@ -265,10 +265,13 @@ def test_a_second_look_does_not_come_from_pages_that_were_fetched_before(api: Ap
         if "page=5&" in url and not behind_until:
             behind_until.append(api.clock.monotonic() + 4)
         is_behind = bool(behind_until) and api.clock.monotonic() < behind_until[0]
-        return listed(100, 437 if is_behind else 1_050)(url)
+        records = 437 if is_behind else 1_050
+        return listed(100, records, total=records)(url)
 
     api.answer({"tags": answer})
     assert api.read().ids == ids(1_050)
+    # Each page that was fetched meanwhile would need a pause of its own.
+    assert len(api.clock.slept) == 1
 
 
 def test_each_list_ends_with_a_line_of_what_it_took_and_a_short_one_with_a_warning(
