@@ -11,7 +11,7 @@ __all__ = ["SourceKustomer", "__version__"]
 try:
     __version__ = version("airbyte-source-kustomer")
 except PackageNotFoundError:
-    __version__ = "(not installed)"
+    __version__ = "unknown"
 
 
 def __getattr__(name: str) -> Any:

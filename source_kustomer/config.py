@@ -29,6 +29,9 @@ _ADDRESS = re.compile(
 # organization, regional ones among them, are what people paste from the documentation.
 _NAME = re.compile(r"(?!(?:api|www|app|prod[0-9]+)$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
+# A name or an IP address that requests takes.
+_HOST = re.compile(r"[a-z0-9:][a-z0-9.:_-]*", re.ASCII)
+
 
 class InvalidConfigError(ValueError):
     """The configuration cannot be used; the text says what to enter, and holds no value of it."""
@@ -111,7 +114,7 @@ def _base_url(organization: str, operators: str) -> str:
         raise wrong from None
     plain = not (address.query or address.fragment or "@" in address.netloc)
     allowed = address.scheme == "https" or (address.scheme == "http" and is_loopback(address))
-    if not (address.hostname and plain and allowed) or port == 0:
+    if not (_HOST.fullmatch(address.hostname or "") and plain and allowed) or port == 0:
         raise wrong
     path = address.path.rstrip("/").removesuffix("/v1")
     return f"{address.scheme}://{address.netloc}{path}/v1/"

@@ -53,7 +53,7 @@ def run(command: argparse.Namespace, output: Output, timing: Timing) -> int:
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
     sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
     entrypoint = _Entrypoint(SourceKustomer(timing))
-    has_failed = False
+    has_told_error = False
     try:
         for kind, messages in groupby(entrypoint.messages(command), attrgetter("type")):
             if kind is Type.RECORD:
@@ -61,11 +61,11 @@ def run(command: argparse.Namespace, output: Output, timing: Timing) -> int:
                 continue
             for message in messages:
                 output.write_lines([_line(message)])
-                has_failed = has_failed or bool(message.trace and message.trace.error)
+                has_told_error = has_told_error or bool(message.trace and message.trace.error)
     except Exception as e:  # noqa: BLE001
         failure = _traced(e)
-        # A failed stream has written more than the CDK's summary says.
-        if not has_failed:
+        # The error of a failed stream is written already; the CDK's summary adds nothing.
+        if not has_told_error:
             output.write_lines([_line(failure.as_sanitized_airbyte_message())])
         if command.command == "check":
             output.write_lines([_line(_failed_status(failure))])

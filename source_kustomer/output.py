@@ -48,7 +48,7 @@ class Output(io.TextIOBase):
         self._write(pending)
 
     def end_process(self, code: int) -> None:
-        """End the process: at once, or after the line that is being written, or a second."""
+        """End the process at once, or else after the line that is being written or one second."""
         if self._lock.acquire(blocking=False) or not hasattr(signal, "alarm"):
             os._exit(code)
         self._exit_code = code

@@ -28,8 +28,8 @@ _MEMBERS: Mapping[str, type] = {
     "links": dict,
 }
 
-# What needs no conversion if it is of this type, and no number that is too large: most values, for
-# each of which a call would take longer than all else.
+# Values of this type are stored as they are, unless they are numbers that are too large; most are,
+# and a call for each would cost more than all else.
 _EXACT: Mapping[Convert | None, type] = {**EXACT, number: float}
 
 # One or two names of collections, which have no digit in them, and one id: neither

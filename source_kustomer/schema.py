@@ -13,9 +13,6 @@ from source_kustomer.paging.page import Page
 
 METADATA_ROLE = "org.permission.metadata.read"
 
-# How an API closes what a key may not read.
-_CLOSED = frozenset({401, 403, 404})
-
 logger = logging.getLogger("airbyte.source_kustomer")
 
 
@@ -32,7 +29,7 @@ def custom_columns(
         columns = columns_of_metadata(_definitions(client, stream, metadata))
     except Failure as e:
         # Where the key itself is refused, the sample says so.
-        if e.evidence.status not in _CLOSED:
+        if not e.evidence.is_denial:
             raise
         columns = columns_of_values(_values(sample))
         logger.warning(

@@ -60,20 +60,22 @@ class SourceKustomer(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        known = [stream.__name__.lower() for stream in STREAMS]
+        known = [stream.name for stream in self.streams(config)]
         streams = [chosen for chosen in catalog.streams if chosen.stream.name in known]
         unknown = [repr(c.stream.name) for c in catalog.streams if c not in streams]
+        catalog = ConfiguredAirbyteCatalog(streams)
+        if not unknown:
+            yield from super().read(logger, config, catalog, state)
+            return
+        # The CDK says that a stream is missing, but not which.
         failure = InputError(
             "unknown_stream",
             f"The catalog names {', '.join(unknown)}, which this connector does not have: refresh "
             f"the schema, or choose among {', '.join(known)}.",
         )
-        # The CDK says that a stream is missing, but not which.
-        if unknown:
-            yield failure.as_sanitized_airbyte_message()
-        yield from super().read(logger, config, ConfiguredAirbyteCatalog(streams), state)
-        if unknown:
-            raise failure
+        yield failure.as_sanitized_airbyte_message()
+        yield from super().read(logger, config, catalog, state)
+        raise failure
 
     def _client(self, config: Mapping[str, Any], seconds: float = math.inf) -> Client:
         try:

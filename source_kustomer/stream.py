@@ -71,6 +71,8 @@ class KustomerStream(HttpStream):
     def url_base(self) -> str:
         return self._client.base_url
 
+    # The hooks of `HttpStream`, by whose rules the CDK would page; `read_records` pages instead.
+
     @override
     def path(self, **_: Any) -> str:
         return self.name
@@ -149,7 +151,8 @@ class KustomerStream(HttpStream):
             except Failure as e:
                 # Where other lists failed too, or no name is found, it is not this page.
                 is_of_page = e.evidence.status is not None or e.cause.is_size
-                if (is_outage and e.cause.is_size) or not is_of_page or not reader.recover(e.cause):
+                may_recover = is_of_page and not (is_outage and e.cause.is_size)
+                if not (may_recover and reader.recover(e.cause)):
                     raise
             finally:
                 for name, numbers in reader.warnings:

@@ -55,6 +55,16 @@ def again(response: dict[str, Any]) -> None:
     response["data"] = document(ids(0, 10), None)["data"]
 
 
+def cut_to(*counts: int) -> Damage:
+    """Let so many records of a page come, each time other ones."""
+    remaining = iter(counts)
+
+    def damage(response: dict[str, Any]) -> None:
+        del response["data"][next(remaining) :]
+
+    return damage
+
+
 def damaged(damage: str | Damage, requests: Container[int] = ALWAYS) -> dict[str, Any]:
     return {"damage": DAMAGES[damage] if isinstance(damage, str) else damage, "damaged": requests}
 
@@ -158,6 +168,7 @@ SMALL, SIZELESS, CURSOR = at("page=3&pageSize=5"), at("page=3&x=y"), at("cursor=
         case("some of each page are hidden", 300, hidden=[f"a{n}7" for n in range(30)], most=33),
         # The first page and the fall are looked at twice, and three pages are read once more.
         case("its clamped pages shift", 450, size=500, clamp=100, move=shrinks(0, 5, 5), most=10),
+        case("its first page is cut twice", 300, size=100, **damaged(cut_to(30, 40), [1, 2])),
         case("nine rows come again", 30, **damaged(repeating(9), [2]), most=3),
         case("ten rows come again", 30, "wrong_page", **damaged(repeating(10), LATER)),
         case("a page brings what is known, once", 30, **damaged(again, [2]), most=4),
@@ -192,6 +203,19 @@ def test_a_list_is_read_whole_or_ends_in_its_sentence_where(
     numbers = {"records": len(reading.ids), "total": total}
     shown = {"short_list": numbers, "suspected_cap": {"records": 10_000}, "expired_position": {}}
     assert reading.warnings == ([(warns, shown[warns])] if warns else [])
+
+
+@pytest.mark.parametrize(("total", "cause"), [(20, ""), (25, "cut_off")])
+def test_records_that_come_again_at_the_end_of_cursors_do_not_count(total: int, cause: str) -> None:
+    def served(query: str) -> Response:
+        if "cursor" in query:
+            return document(ids(5, 15), None, total=total)
+        return document(ids(0, 10), "?cursor=c", total=total)
+
+    reading = Reading(served)
+    assert (reading.cause, reading.ids) == (cause, ids(0, 10 if cause else 15))
+    # An end that the total does not confirm is looked at again.
+    assert len(reading.waits) == (6 if cause else 1)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,13 @@ def test_an_unknown_stream_is_named_and_the_others_are_read(
     assert it.ids == [resource["id"] for resource in sandbox.lists["tags"]]
 
 
+def test_a_wrong_configuration_is_told_before_an_unknown_stream(source: SourceKustomer) -> None:
+    it = read(source, "companies", config={"org_name": "acme"})
+    assert it.errors == []
+    assert it.error
+    assert it.error.internal_message == "invalid_config"
+
+
 def test_discover_asks_for_all_custom_attributes_at_once(
     source: SourceKustomer, sandbox: Sandbox
 ) -> None:

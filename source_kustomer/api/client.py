@@ -17,7 +17,7 @@ from airbyte_cdk.models import FailureType
 from source_kustomer.api import background
 from source_kustomer.api.decode import decode
 from source_kustomer.api.headers import RateHeaders
-from source_kustomer.api.rate_limit import RateLimiter
+from source_kustomer.api.rate_limit import LONG_WAIT, RateLimiter
 from source_kustomer.api.transport import LARGEST_BODY, HttpTransport, Response, Transport
 from source_kustomer.config import Config
 from source_kustomer.errors import Evidence, Failure, Fault, failure
@@ -26,12 +26,6 @@ from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
 _SUCCESS = frozenset({200, 203})
 _TOO_MANY = 429
 _UNAVAILABLE = 503
-
-# What may be the key's fault, the list's, or the organization's.
-_AMBIGUOUS = frozenset({401, 403, 404})
-
-# A wait worth a warning, in seconds.
-_LONG_WAIT = 10.0
 
 # After a page has failed for good, other lists give up sooner, because every attempt may cost a
 # timeout.
@@ -50,6 +44,13 @@ class Traffic:
     retries: int
     received_bytes: int
     waited: float
+
+
+@dataclass
+class _Waits:
+    """The seconds that the attempts at one page waited for the rate limit."""
+
+    seconds: float = 0.0
 
 
 class Client:
@@ -75,6 +76,7 @@ class Client:
         self.limiter = limiter or RateLimiter(config.share, timing, clock)
         self.is_outage = False
         self._host_was_reached = False
+        self._counting = threading.Lock()
         self._retries = self._received_bytes = 0
         self._ends_at = clock.monotonic() + seconds
         self._config = config
@@ -93,7 +95,7 @@ class Client:
         self,
         url: str,
         *,
-        limit_ends: float = math.inf,
+        waits: _Waits | None = None,
         wanted: Callable[[], bool] = lambda: True,
         largest_body: int = LARGEST_BODY,
         is_ahead: bool = False,
@@ -102,19 +104,22 @@ class Client:
 
         One that `is_ahead` has no deadline here, because whoever takes its response has one.
         Raises `CancelledError` if it is not `wanted` any more, `Fault` if the limit does not allow
-        it before `limit_ends`, and what the transport raises.
+        it in time, and what the transport raises.
         """
-        now = self.clock.monotonic()
-        limit_ends = min(limit_ends, now + self.timing.limit, self._ends_at)
+        waits, began = waits or _Waits(), self.clock.monotonic()
+        limit_ends = min(began + self.timing.limit - waits.seconds, self._ends_at)
         with self.limiter.request(wanted, limit_ends) as observe:
+            waits.seconds += self.clock.monotonic() - began
             get = partial(self._transport.get, url, largest_body)
             response = get() if is_ahead else self._in_time(get)
             headers = RateHeaders.parse(response.headers, self.clock.time())
-            # A server that is unavailable for longer is no rate limit, and is retried.
-            is_pause = response.status == _UNAVAILABLE and headers.wait is not None
-            fits = is_pause and self.clock.monotonic() + (headers.wait or 0.0) <= limit_ends
-            observe(headers, exceeded=response.status == _TOO_MANY or fits)
+            # A 503 with a wait that fits is a pause; one with a longer wait is retried.
+            pause = headers.wait if response.status == _UNAVAILABLE else None
+            is_pause = pause is not None and self.clock.monotonic() + pause <= limit_ends
+            observe(headers, exceeded=response.status == _TOO_MANY or is_pause)
         self._host_was_reached = True
+        with self._counting:
+            self._received_bytes += len(response.content)
         return response
 
     def get(
@@ -129,37 +134,40 @@ class Client:
     ) -> Value:
         """Return what `accept` makes of the JSON at `url`; raises `Failure` after all attempts.
 
-        `accept` raises `Fault` for a document that it refuses. `what` is asked for, in words, and
-        takes the `role`. `ahead` is the first attempt, if it has been started already.
+        `accept` raises `Fault` for a document that it refuses. `what` names the document in
+        messages; `role` is the role that it takes, empty for the probe. `ahead` is the first
+        attempt, if it has been started already.
         """
-        number, began, waited = 1, self.clock.monotonic(), self.limiter.waited
+        number, began, waits = 1, self.clock.monotonic(), _Waits()
         while True:
-            limited = self.limiter.waited - waited
-            limit_ends = self.clock.monotonic() + self.timing.limit - limited
-            evidence = Evidence(
+            known = evidence = Evidence(
                 is_list=bool(role), is_reading=is_reading, host_was_reached=self._host_was_reached
             )
             try:
-                response = ahead.result() if ahead else self.send(url, limit_ends=limit_ends)
+                response = ahead.result() if ahead else self.send(url, waits=waits)
+                evidence = replace(known, status=response.status, body=response.content)
             except Exception as e:  # noqa: BLE001
                 # Which of requests', urllib3's and the socket's many exceptions, the table tells.
-                evidence = replace(evidence, exception=e)
-            else:
-                self._received_bytes += len(response.content)
+                evidence = replace(known, exception=e)
+            if evidence.status in _SUCCESS:
                 try:
-                    return self._accepted(response, accept)
+                    value = accept(decode(evidence.body))
                 except Fault as e:
-                    evidence = replace(evidence, exception=e)
+                    evidence = replace(known, exception=e)
                 except ValueError:
-                    evidence = replace(evidence, status=response.status, body=response.content)
-            failed = self._failure(self._explained(evidence), what, role)
-            elapsed = self.clock.monotonic() - began - (self.limiter.waited - waited)
+                    # It is not JSON, and told by its status and body.
+                    pass
+                else:
+                    self.is_outage = False
+                    return value
+            failed = self._failure(self._with_probe(evidence), what, role)
+            elapsed = self.clock.monotonic() - began - waits.seconds
             seconds = self._next_wait(failed, number, elapsed)
             if seconds is None:
                 self.is_outage = self.is_outage or _may_be_an_outage(failed)
                 raise failed
             logger.log(
-                logging.WARNING if seconds > _LONG_WAIT else logging.INFO,
+                logging.WARNING if seconds > LONG_WAIT else logging.INFO,
                 "Asking for %s again %s, attempt %d: %s%s.",
                 what,
                 f"in {seconds:.1f} s" if seconds else "now",
@@ -185,17 +193,9 @@ class Client:
                 self._is_probed = True
             return self._refusal
 
-    def _accepted(self, response: Response, accept: Callable[[Any], Value]) -> Value:
-        """Return what `accept` makes of a success; raises `Fault`, and `ValueError` for others."""
-        if response.status not in _SUCCESS:
-            raise ValueError
-        value = accept(decode(response.content))
-        self.is_outage = False
-        return value
-
-    def _explained(self, evidence: Evidence) -> Evidence:
+    def _with_probe(self, evidence: Evidence) -> Evidence:
         """Add to evidence what the probe says, where it takes that to find its cause."""
-        if not evidence.is_list or evidence.is_foreign or evidence.status not in _AMBIGUOUS:
+        if not (evidence.is_list and evidence.is_denial) or evidence.is_foreign:
             return evidence
         refusal = self.probe()
         if refusal and refusal.evidence.is_refusal:
@@ -205,13 +205,13 @@ class Client:
         return replace(evidence, is_key_accepted=None if refusal else True)
 
     def _next_wait(self, failed: Failure, number: int, elapsed: float) -> float | None:
-        """Return the seconds until the next attempt at a page, None where none follows.
+        """Return the seconds until the next attempt at a page, None if there is none.
 
         `elapsed` are the seconds since the first one, without those for the rate limit.
         """
         cause, exception = failed.cause, failed.evidence.exception
         if math.isinf(cause.attempts):
-            # The limiter waits between attempts, and its fault ends them.
+            # After a 429, the limiter waits; its own fault ends the attempts.
             return None if exception else 0.0
         seconds = exception.wait if isinstance(exception, Fault) else None
         if seconds is None:
@@ -220,9 +220,9 @@ class Client:
             seconds = longest * random.uniform(0.75, 1)  # noqa: S311
         most = min(cause.attempts, _OUTAGE_ATTEMPTS) if self.is_outage else cause.attempts
         is_late = self.clock.monotonic() + seconds >= self._ends_at
-        return (
-            None if number >= most or is_late or elapsed + seconds > self.timing.page else seconds
-        )
+        if number >= most or is_late or elapsed + seconds > self.timing.page:
+            return None
+        return seconds
 
     def _in_time(self, request: Callable[[], Response]) -> Response:
         """Wait for a response, which may trickle or hang anywhere, until its deadline."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-# As many digits as 2**63 has, not within a text, which an identifier is. orjson reads whole numbers
+# As many digits as 2**63 has, and not an identifier, which is text. orjson reads whole numbers
 # up to 2**64 and makes floats of longer ones. Where every digit is a 0, and all that stands before
 # a number a comma, they are found ten times as fast as by an expression.
 _LONG_NUMBER = b"," + b"0" * 19

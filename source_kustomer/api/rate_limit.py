@@ -16,8 +16,8 @@ from source_kustomer.api.pace import Pace
 from source_kustomer.errors import Fault
 from source_kustomer.timing import Clock, Timing
 
-# In seconds. A wait that is worth a line in the log.
-_LONG_WAIT = 10.0
+# In seconds. A wait that is worth a line in the log, or a warning.
+LONG_WAIT = 10.0
 
 # In seconds. How long until a waiting request notices that it is no longer wanted.
 _POLL = 1.0
@@ -97,7 +97,7 @@ class RateLimiter:
             self._changed.notify_all()
 
     def _log(self, wait: float, now: float) -> None:
-        if wait <= _LONG_WAIT or now < self._logged_until:
+        if wait <= LONG_WAIT or now < self._logged_until:
             return
         self._logged_until = now + wait
         pace, reason = self.pace, "Kustomer refuses requests for now"

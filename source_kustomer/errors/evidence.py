@@ -14,6 +14,9 @@ _UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NON
 
 _REFUSALS = frozenset({401, 403})
 
+# What may be the key's fault, the list's or the organization's.
+_DENIALS = frozenset({401, 403, 404})
+
 _WORDS = ("code", "title", "message", "detail")
 
 
@@ -65,6 +68,11 @@ class Evidence:
     def is_foreign(self) -> bool:
         """Whether the body is text that is not the API's JSON."""
         return self.document is None and self.body.strip() != b""
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether the status says that the key may not read this, or that it is not there."""
+        return self.status in _DENIALS
 
     @property
     def is_refusal(self) -> bool:

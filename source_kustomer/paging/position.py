@@ -16,8 +16,9 @@ _COUNTS = ("size", "records", "total", "total_at")
 class Position:
     """The page to read next, and what is known before it is read.
 
-    `next` is its query, None at the end of the list; `size` is its records, and `records` are those
-    read so far. The list had `total` records when all before the index `total_at` were read.
+    `next` is its query, None at the end of the list; `size` is the number of records on a full
+    page, `records` the number read so far. The list had `total` records when all before the index
+    `total_at` were read.
     """
 
     next: str | None

@@ -45,8 +45,8 @@ _SMALLER = 10
 class _Seen:
     """A page, held against the position.
 
-    It begins at the index `start` of the list and is full with `unit` records; `new` of its records
-    were not known. The list has `total` records now, by `fall` fewer than before.
+    It begins at the index `start` of the list; a full one has `unit` records. Of its records, `new`
+    were not known. The list has `total` records now, by `fall` fewer than before (0 for cursors).
     """
 
     page: Page
@@ -85,7 +85,7 @@ class Reader:
         self.position = position
         self.pages = 0
         self._is_resumed = self._is_sparse = False
-        # By name, how many records the last response had that surprised so.
+        # For each surprise, the number of records in the response that last showed it.
         self._surprises = dict[str, int]()
         self._refused = ""
         self._furthest = self._stalled = 0
@@ -170,14 +170,13 @@ class Reader:
         self.warnings.append(("expired_position", {}))
         self._begin(Position.first(self._largest))
 
-    def _unit(self, asked: PageNumber | None) -> int:
-        """Return how many records a full page has."""
-        size = self.position.size
-        return min((asked and asked.size) or size, size)
+    def _unit(self, asked: PageNumber) -> int:
+        """Return how many records a full page of this number has."""
+        return min(asked.size or self.position.size, self.position.size)
 
-    def _start(self, asked: PageNumber | None) -> int:
+    def _start(self, asked: PageNumber) -> int:
         """Return the index of the first record of a page."""
-        return (asked.page - 1) * self._unit(asked) if asked else self.position.records
+        return (asked.page - 1) * self._unit(asked)
 
     def _in_order(self, page: Page, asked: PageNumber) -> Page:
         """Return a page, refused if it or its link is out of order; raises `Fault`."""
@@ -205,9 +204,12 @@ class Reader:
         if self.pages and fall > few:
             wait = _DROP_PAUSE * self._look
             raise Fault("fallen_total", wait=wait, total=total or 0, before=before or 0)
+        new = self._recent.count_new(page)
+        if asked:
+            return _Seen(page, asked, self._start(asked), self._unit(asked), new, fall, total)
         # Cursors do not shift.
-        fall, new = fall if asked else 0, self._recent.count_new(page)
-        return _Seen(page, asked, self._start(asked), self._unit(asked), new, fall, total)
+        start = self.position.records + new - len(page.ids)
+        return _Seen(page, None, start, self.position.size, new, 0, total)
 
     def _is_reread(self, seen: _Seen) -> bool:
         return seen.asked is not None and seen.start < self._furthest
@@ -239,7 +241,7 @@ class Reader:
         if seen.new == 0 and not self._is_reread(seen) and not self._recent.is_stale:
             return "no news", None
         if seen.is_short and not self._is_sparse:
-            return "short", None
+            return f"{len(seen.page.ids)} records", None
         return None
 
     def _surprising_end(self, seen: _Seen) -> tuple[str, float] | None:
@@ -264,7 +266,8 @@ class Reader:
             self._is_sparse = self._is_sparse or seen.is_short
             return Position(following, size, records, seen.total, records)
         # A few less than asked for are records that the key may not see, not another page size.
-        if seen.is_short and seen.start == at.records == 0 < 2 * shown <= unit == size:
+        is_first = seen.start == at.records == 0 and unit == size
+        if seen.is_short and is_first and 0 < 2 * shown <= size:
             size = unit = shown
         elif seen.is_short:
             self._is_sparse = True
