@@ -84,10 +84,14 @@ def test_pages_are_handed_over_in_order_each_asked_for_once() -> None:
     assert asked == [*range(2, max(asked) + 1)]
 
 
-def test_pages_in_time_are_fetched_fewer_ahead_and_one_that_is_waited_for_more() -> None:
-    may_come = threading.Event()
+def test_pages_long_in_time_are_fetched_fewer_ahead_and_one_that_is_waited_for_more() -> None:
+    may_come, last_may_come = threading.Event(), threading.Event()
     may_come.set()
-    reading = Reading(meanwhile=lambda *_: may_come.wait(FOR_EVER))
+
+    def hold(number: int, _: Wanted) -> None:
+        (last_may_come if number == 44 else may_come).wait(FOR_EVER)
+
+    reading = Reading(meanwhile=hold)
     for number in range(1, 41):
         reading.read(number)
         reading.settle()
@@ -96,7 +100,13 @@ def test_pages_in_time_are_fetched_fewer_ahead_and_one_that_is_waited_for_more()
     reading.read(41)
     threading.Timer(1.0, may_come.set).start()
     reading.read(42)
-    assert reading.settle() == [*range(2, 42 + 2 + 1)]
+    for thread in reading.threads:
+        thread.join(0.5)
+    assert max(reading.asked) == 42 + 2
+    # One that is there while those after it are not leaves as many.
+    reading.read(43)
+    last_may_come.set()
+    assert reading.settle() == [*range(2, 43 + 2 + 1)]
 
 
 @pytest.mark.parametrize("size", [5, 2**22, LARGEST_AHEAD, 2**25, 2**26])

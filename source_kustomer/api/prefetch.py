@@ -56,8 +56,10 @@ class Prefetch:
         error = ahead.exception()
         if error is None and not ahead.result().is_error:
             self._largest = max(self._largest, len(ahead.result().content))
-            # Pages that come in time only take memory.
-            most = 2 * self._most if is_late else self._most - 1
+            # Pages that come long before they are taken only take memory.
+            done = sum(page.done() for page in self._running.values())
+            is_early = 2 * done > len(self._running)
+            most = 2 * self._most if is_late else self._most - is_early
             self._most = min(max(1, most), MOST_AHEAD)
             return ahead
         # Pages fetched alongside a failure are fetched again after it succeeds.
