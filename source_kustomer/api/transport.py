@@ -18,6 +18,8 @@ from source_kustomer.config import Config, is_loopback
 from source_kustomer.errors import Fault
 from source_kustomer.timing import DEFAULT_TIMING, SYSTEM_CLOCK, Clock, Timing
 
+USER_AGENT = f"airbyte-source-kustomer/{__version__}"
+
 # Statuses from here on are errors.
 _BAD_REQUEST = 400
 
@@ -90,7 +92,7 @@ class HttpTransport:
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
             "Authorization": f"Bearer {self._config.api_key}",
-            "User-Agent": f"airbyte-source-kustomer/{__version__}",
+            "User-Agent": USER_AGENT,
         }
         return requests.Request("GET", self._config.base_url, headers=headers).prepare()
 

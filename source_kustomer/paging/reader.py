@@ -131,7 +131,7 @@ class Reader:
         seen = self._compare(page, asked, now)
         self._look_twice(seen)
         if page.next is not None and not self._is_reread(seen):
-            self._recent.check_news(page)
+            self._recent.check_news(seen.new, len(page.ids))
         is_empty = not page.ids and page.next is None and not seen.fall
         if is_empty and self._is_resumed and self.pages == 0:
             self._start_over()
@@ -196,14 +196,14 @@ class Reader:
 
     def _compare(self, page: Page, asked: PageNumber | None, now: float) -> _Seen:
         """Hold a page against the position; raises `Fault` if the total fell by far."""
-        before = self.position.total
-        total = before if page.total is None else page.total
-        fall = max(0, before - total) if before is not None and total is not None else 0
-        few = max(_FEW, _FEW_A_SECOND * (now - self._total_seen_at), _LARGEST_DROP * (before or 0))
+        total = self.position.total if page.total is None else page.total
+        before, after = self.position.total or 0, total or 0
+        fall = max(0, before - after)
+        few = max(_FEW, _FEW_A_SECOND * (now - self._total_seen_at), _LARGEST_DROP * before)
         # Since a read that was resumed stopped, any number may have vanished.
         if self.pages and fall > few:
             wait = _DROP_PAUSE * self._look
-            raise Fault("fallen_total", wait=wait, total=total or 0, before=before or 0)
+            raise Fault("fallen_total", wait=wait, total=after, before=before)
         new = self._recent.count_new(page)
         if asked:
             return _Seen(page, asked, self._start(asked), self._unit(asked), new, fall, total)
@@ -261,16 +261,15 @@ class Reader:
         """Return the position after a page; raises `Fault` if the list moves too fast."""
         at, unit, following = self.position, seen.unit, seen.page.next
         size, shown, records = at.size, len(seen.page.ids), at.records + seen.new
-        if seen.asked is None:
-            self._cursors.add(hash(self.query))
-            self._is_sparse = self._is_sparse or seen.is_short
-            return Position(following, size, records, seen.total, records)
         # A few less than asked for are records that the key may not see, not another page size.
-        is_first = seen.start == at.records == 0 and unit == size
+        is_first = seen.asked and seen.start == at.records == 0 and unit == size
         if seen.is_short and is_first and 0 < 2 * shown <= size:
             size = unit = shown
         elif seen.is_short:
             self._is_sparse = True
+        if seen.asked is None:
+            self._cursors.add(hash(self.query))
+            return Position(following, size, records, seen.total, records)
         end, back = seen.start + unit, max(0, at.total_at - seen.fall)
         if end > self._furthest:
             self._furthest, self._stalled = end, 0

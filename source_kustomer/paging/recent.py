@@ -32,9 +32,9 @@ class RecentRecords:
         """Return how many records of a page none of the last pages had."""
         return len(set(page.ids) - self._ids)
 
-    def check_news(self, page: Page) -> None:
+    def check_news(self, new: int, records: int) -> None:
         """Count a page that promises another; raises `Fault` after too many without news."""
-        self._stale = 0 if self.count_new(page) else self._stale + (len(page.ids) or _EMPTY)
+        self._stale = 0 if new else self._stale + (records or _EMPTY)
         if self._stale >= _MOST_STALE:
             detail = "page after page promises another and brings no new record"
             raise Fault("wrong_page", detail=detail)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
 
+from source_kustomer import __version__
+from source_kustomer.api.transport import USER_AGENT
 from tools.contract.asking import Seen
 from tools.contract.checks import ANSWERED, SAME, VERDICTS, Row
 from tools.contract.observations import CAP, Observations
 
-_DISTRIBUTION = "airbyte-source-kustomer"
 WHERE_TO_SEND = (
     'Send the report with the form "Contract report" among the project\'s issues. It holds no '
     "record, no key, no name of your organization and none of its custom attributes: read it "
@@ -29,12 +29,12 @@ def differences(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row], seen: Observations, unfinished: str = "") -> str:
-    release, today = version(_DISTRIBUTION), datetime.now(timezone.utc).date()
+    today = datetime.now(timezone.utc).date()
     address = "Kustomer's own address" if seen.is_kustomer else "the address KUSTOMER_API_URL"
     opened = [each.sample for each in seen.lists.values() if each.first.is_ok]
     closed = [f"{n} ({e.first.outcome})" for n, e in seen.lists.items() if not e.first.is_ok]
     others = f" Lists that did not: {', '.join(closed)}."
-    by = f"by version {release} (User-Agent `{_DISTRIBUTION}/{release}`)"
+    by = f"by version {__version__} (User-Agent `{USER_AGENT}`)"
     why = f" Unfinished: {unfinished}." * bool(unfinished)
     paragraphs = [
         "# What Kustomer's API does",
